@@ -1,0 +1,1 @@
+"""The platform-free firmware: dosing rules, dosing loop, account, wire. Runs unchanged on CPython, the unix port and boards."""

@@ -1,0 +1,42 @@
+"""The contract a board must meet. Everything platform-free sees the hardware only through an object like this.
+
+A board family implements the class below in `hal_<family>.py`; the host tests bring their own, with the bad habits
+of real hardware. Nothing here touches a pin.
+
+Attributes and calls (all quantities are integers):
+  ticks_ms()            milliseconds, 30 bits, wrapping; compare only by ticks_diff
+  tick_us()             microseconds elapsed inside that millisecond (0 where not known)
+  put(n, gap_us, period_us)   queue a lease: wait gap, then n times {wait period, pulse}; it starts at the end of the
+                        lease before, or now if the engine is idle; must not allocate
+  room()                leases the engine's queue can still take without blocking
+  revoke()              end after the pulse in progress, empty the queue; returns pulses made since boot, exactly
+  stepped()             pulses on the step pin since boot, counted on another path than put()
+  witness()             encoder counts, 30 bits, wrapping
+  feed(ms)              motor driver stays enabled for that long from now; 0 drops it at once
+  port_open()           the raw switch of the catheter access port reads open (or cannot be read)
+  battery_mv()          one raw reading
+  temperature()         tenths of a degree C, or None without a sensor
+  rtc()                 unix seconds of a clock that was kept over a power loss, or None
+  rtc_set(unix_s)       set that clock
+  tone(signal)          0 silent, else a row of alarms.SIGNALS; TEST bit for an alarm test
+  watchdog(ms)          feed the watchdog for that long
+  idle(ms)              sleep until then, a serial byte, or an edge of the port switch
+  reset(cause)          restart the board; does not return
+  serial, store         wire.py's and journal.py's lower ends
+  random32(), uid(), boot_cause, board (the dict of boards/<name>/board.py)
+"""
+
+from doseloop.units import const
+
+TICKS_MASK = const(0x3FFFFFFF)
+_TICKS_HALF = const(0x20000000)
+
+BOOT_POWER = const(1)
+BOOT_WATCHDOG = const(2)
+BOOT_SOFT = const(3)
+BOOT_MAINT = const(4)
+
+
+def ticks_diff(later, earlier):
+    """Signed distance of two 30-bit wrapping counts; right while they are less than 2^29 apart (6.2 days of ms)."""
+    return ((later - earlier + _TICKS_HALF) & TICKS_MASK) - _TICKS_HALF
