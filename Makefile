@@ -1,0 +1,69 @@
+# doseloop: every target sets up what it needs in .venv, also from a fresh clone.
+#   PYTHON=python3.12        another Python (3.10 or newer) for .venv
+#   MICROPYTHON=/path/to/it  another build of the MicroPython unix port
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+SCENARIO ?= hil/scenarios/night-flex-spinal.toml
+OUT ?= build/bench
+
+.PHONY: help bench test lint types contracts pytest scenarios benchmark smoke image clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make bench      run the main scenario on the unix port; report in $(OUT)/"
+	@echo "make test       lint, types, import contracts, host tests"
+	@echo "make scenarios  run every scenario under hil/scenarios/"
+	@echo "make benchmark  print the speed and memory table"
+	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
+	@echo "make clean      remove .venv and build/"
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "doseloop needs Python 3.10 or newer: make PYTHON=/path/to/python3.12 ..." >&2; exit 2; }
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "no virtual environment could be made: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 2; }
+
+# One stamp for each set of dependencies; a change of pyproject.toml installs them again.
+$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico: $(VENV)/.%: pyproject.toml | $(PY)
+	@echo "installing what '$*' needs into $(VENV)"
+	@$(PY) -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
+	@touch $@
+EXTRAS_bench := bench
+EXTRAS_dev := bench,dev
+EXTRAS_pico := bench,pico
+
+bench: $(VENV)/.bench
+	$(PY) -m hil run $(SCENARIO) --target unix --out $(OUT)
+
+test: lint types contracts pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(PY) tools/check_integers.py firmware
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	PYTHONPATH=firmware:. $(BIN)/lint-imports --no-cache
+
+pytest: $(VENV)/.dev
+	$(PY) -m pytest -n 2 host_tests
+
+scenarios: $(VENV)/.bench
+	$(PY) tools/scenarios.py --out build/scenarios
+
+benchmark: $(VENV)/.bench
+	$(PY) tools/benchmark.py
+
+image: $(VENV)/.pico
+	$(PY) tools/image.py
+
+smoke: $(VENV)/.pico
+	$(PY) tools/smoke.py
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
