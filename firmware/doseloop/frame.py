@@ -1,0 +1,237 @@
+"""The wire's lines as bytes: taking them in, checking them, writing them. No session, no meaning.
+
+In:  >SSSS VERB name=value ...*CCCCCCCC     Out: <SSSS OK ...*C   <SSSS ERR CODE "text" ...*C   !NNNN NAME ...*C
+"""
+
+import binascii
+
+from doseloop.units import const
+
+LINE_BYTES = const(512)  # of any line, in or out, with its end
+END = b"\r\n"
+PLAIN_BYTES = const(1024)  # of the whole plain-text answer to a typed line
+
+_START = const(0x3E)  # ">"
+_CRC_CHARS = const(9)  # "*" and eight digits
+_BODY_ROOM = const(494)  # LINE_BYTES less the end, the CRC and a last " cut=99"
+_TEXT_CHARS = const(240)
+_PLAIN_WIDTH = const(78)
+_NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_."
+_ALWAYS_TEXT = ("text", "line", "lot", "tube")  # quoted even where one word
+
+
+class WireError(Exception):
+    """A line that is no good frame; nothing of it is used."""
+
+    def __init__(self, code, text):
+        Exception.__init__(self, code)
+        self.code = code
+        self.text = text
+
+
+class Reader:
+    """Bytes in, whole lines out. CR, LF or both end a line: an empty line is no line, so CRLF is one end.
+
+    `>` throws away what stood before it and starts a frame. A line over the limit is dropped to its end (or to the
+    next `>`) and comes out as None, once. Outside a frame a person types: backspace works, other control bytes vanish.
+    """
+
+    def __init__(self):
+        self.ended = False  # a line is complete: take() it before feeding on
+        self._line = bytearray(LINE_BYTES - 1)
+        self._n = 0  # bytes of it in use
+        self._over = False  # this line is too long and is being dropped
+
+    def feed(self, data, pos, end):
+        """Take data[pos:end] up to the end of a line; returns the position of the first byte not taken."""
+        while pos < end and not self.ended:
+            byte = data[pos]
+            if byte == _START and self._over:
+                self.ended = True  # the dropped line ends here; the `>` is taken next time
+                break
+            pos += 1
+            if byte == 10 or byte == 13:
+                self.ended = self._over or self._n > 0
+            elif not self._over:
+                self._take_in(byte)
+        return pos
+
+    def _take_in(self, byte):
+        if byte == _START:
+            self._n = 0
+        elif not self._n or self._line[0] != _START:
+            if byte == 8 or byte == 127:
+                self._n -= self._n > 0
+                return
+            if not 32 <= byte <= 126:
+                return
+        self._store(byte)
+
+    def _store(self, byte):
+        if self._n == LINE_BYTES - 1:
+            self._over = True
+        else:
+            self._line[self._n] = byte
+            self._n += 1
+
+    def take(self):
+        """The finished line without its end, or None for one that was too long; starts the next."""
+        line = None if self._over else bytes(self._line[: self._n])
+        self._n = 0
+        self._over = self.ended = False
+        return line
+
+
+def parse(line):
+    """(seq, verb, [(name, value), ...]) of a frame without its end, or WireError. Doubled names are left to the caller."""
+    body = _checked(line)
+    if not _digits(body[1:5]) or body[5:6] != " ":
+        raise WireError("FRAME", "four digits and a space follow the sign")
+    verb, space, fields = body[6:].partition(" ")
+    if not verb or "=" in verb or '"' in verb or (space and not fields):
+        raise WireError("FRAME", "a verb follows the number, then fields")
+    return int(body[1:5]), verb, parse_fields(fields)
+
+
+def _checked(line):
+    """The text before the last `*`, its CRC and its characters found right."""
+    star = len(line) - _CRC_CHARS
+    if star < 1 or line.rfind(b"*") != star or line[0] != _START:
+        raise WireError("FRAME", "the line ends in * and eight digits of CRC")
+    body = line[:star]
+    if line[star + 1 :] != crc_text(body):
+        raise WireError("FRAME", "the CRC is wrong")
+    if max(body) > 126 or min(body) < 32 or body.find(b">", 1) >= 0:
+        raise WireError("FRAME", "printable ASCII only")
+    return str(body, "ascii")
+
+
+def _digits(text):
+    for c in text:
+        if not "0" <= c <= "9":
+            return False
+    return len(text) == 4
+
+
+def parse_fields(text):
+    """[(name, value), ...] of `name=value name="a text"`, or WireError."""
+    pairs = []
+    pos = 0
+    while pos < len(text):
+        equals = text.find("=", pos)
+        name = text[pos:equals]
+        if equals < 0 or not _is_name(name):
+            raise WireError("FRAME", "a field is name=value")
+        value, pos = _value_at(text, equals + 1)
+        pairs.append((name, value))
+        if text[pos : pos + 1] == " " and pos + 1 < len(text):
+            pos += 1
+        elif pos < len(text):
+            raise WireError("FRAME", "one space stands between fields")
+    return pairs
+
+
+def _value_at(text, start):
+    """(value, position after it); a text in quotes comes without them."""
+    if text[start : start + 1] == '"':
+        end = text.find('"', start + 1)
+        if end < 0:
+            raise WireError("FRAME", "a quote is not closed")
+        return text[start + 1 : end], end + 1
+    end = text.find(" ", start)
+    if end < 0:
+        end = len(text)
+    value = text[start:end]
+    if not value or '"' in value or "=" in value:
+        raise WireError("FRAME", "a value is one word or a text in quotes")
+    return value, end
+
+
+def _is_name(name):
+    for c in name:
+        if c not in _NAME_CHARS:
+            return False
+    return name[:1].isalpha()
+
+
+def crc_text(data):
+    """CRC-32 of bytes as eight upper-case hex digits, in bytes."""
+    return ("%08X" % (binascii.crc32(data) & 0xFFFFFFFF)).encode()
+
+
+def frame(text):
+    """The line for `text`: its CRC and its end added."""
+    body = text.encode()
+    return body + b"*" + crc_text(body) + END
+
+
+def reply_ok(seq, pairs):
+    return frame(_with_fields("<%04d OK" % seq, pairs))
+
+
+def reply_error(seq, code, text, pairs=()):
+    return frame(_with_fields('<%04d ERR %s "%s"' % (seq, code, clean(text)[:_TEXT_CHARS]), pairs))
+
+
+def event_line(number, name, pairs):
+    return frame(_with_fields("!%04d %s" % (number, name), pairs))
+
+
+def _with_fields(head, pairs):
+    """One line never passes its limit: what does not fit is left out and `cut=` tells how many fields."""
+    left = len(pairs)
+    for name, value in pairs:
+        part = " " + field(name, value)
+        if len(head) + len(part) > _BODY_ROOM:
+            return head + " cut=%d" % left
+        head += part
+        left -= 1
+    return head
+
+
+def field(name, value):
+    """`name=value`; in quotes what is a text or is not one plain word."""
+    text = value if isinstance(value, str) else str(value)
+    if name not in _ALWAYS_TEXT and _is_word(text):
+        return name + "=" + text
+    return '%s="%s"' % (name, clean(text))
+
+
+def _is_word(text):
+    for c in text:
+        if not "!" <= c <= "~" or c in '">=':
+            return False
+    return len(text) > 0
+
+
+def clean(text):
+    """`text` with every character that may not stand in quotes replaced."""
+    for c in text:
+        if not " " <= c <= "~" or c in '">':
+            return "".join([_clean_char(c) for c in text])
+    return text
+
+
+def _clean_char(c):
+    if c == '"':
+        return "'"
+    return c if " " <= c <= "~" and c != ">" else "?"
+
+
+def plain_ok(pairs):
+    """The answer to a typed line: fields wrapped to a screen's width, or OK."""
+    lines = [""]
+    for name, value in pairs:
+        part = field(name, value)
+        if lines[-1] and len(lines[-1]) + len(part) >= _PLAIN_WIDTH:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + part
+    return _plain("\r\n".join(lines) or "OK")
+
+
+def plain_error(code, text):
+    return _plain("%s: %s" % (code, clean(text)[:_TEXT_CHARS]))
+
+
+def _plain(text):
+    return text[: PLAIN_BYTES - len(END)].encode() + END
