@@ -7,6 +7,6 @@ from .config import RigConfig
 from .engine import LeaseError
 from .faults import FAULTS, FaultError
 from .liquid import buoyancy, water_density
-from .rig import Inputs, Rig, Sample
+from .rig import Inputs, Load, Rig, Sample
 
-__all__ = ["FAULTS", "FaultError", "Inputs", "LeaseError", "Rig", "RigConfig", "Sample", "buoyancy", "water_density"]
+__all__ = ["FAULTS", "FaultError", "Inputs", "LeaseError", "Load", "Rig", "RigConfig", "Sample", "buoyancy", "water_density"]

@@ -88,6 +88,11 @@ class StepEngine:
         """When the last lease of the queue ends (now, if idle)."""
         return self._queue[-1].end_us if self._queue else self.now_us
 
+    def rate_hz(self) -> float:
+        """Pulses a second at this instant."""
+        lease = self._queue[0] if self._queue else None
+        return 1e6 / lease.period_us if lease and lease.n and self.now_us >= lease.wait_end_us else 0.0
+
     def put(self, n: int, gap_us: int, period_us: int) -> None:
         """Queue a lease behind the others; an idle engine starts it now."""
         if n < 0 or gap_us < 0 or period_us < 0 or (n and not period_us):

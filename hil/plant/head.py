@@ -11,7 +11,7 @@ class Head:
     """Volume as a function of rotor position, so a lease of any length costs one evaluation."""
 
     def __init__(self, config: RigConfig) -> None:
-        self._nl_per_step = 1e6 / config.steps_per_ml * (1 + config.head_error_ppm * 1e-6)
+        self.nl_per_step = 1e6 / config.steps_per_ml * (1 + config.head_error_ppm * 1e-6)
         self._passage = config.steps_per_turn / config.rollers  # steps from one roller to the next
         self._harmonics = tuple(enumerate(config.pulsation, start=1))
         self._run_in_share = config.run_in_share
@@ -24,7 +24,7 @@ class Head:
     def volume_nl(self, position: float) -> float:
         """What the rotor has pumped from 0 to position (steps) at no back pressure."""
         steps = position - self._tube_start
-        return self._nl_per_step * (position + self._pulsation(position) + self._tube(steps))
+        return self.nl_per_step * (position + self._pulsation(position) + self._tube(steps))
 
     def pressure_factor(self) -> float:
         """Share of the flow that is left against the back pressure."""

@@ -57,6 +57,14 @@ class Sample:
         return list(asdict(self).values())
 
 
+class Load(NamedTuple):
+    """What the balance carries at one instant."""
+
+    t_s: float
+    weight_g: float  # as an ideal balance would show it
+    rate_g_s: float  # how fast it grows
+
+
 class Rig:
     """Engine, head, rotor, liquid, supplies and faults, as one thing with one clock.
 
@@ -236,6 +244,18 @@ class Rig:
         """What an ideal balance would show now, relative to the start."""
         self.settle()
         return self.beaker.weight_g()
+
+    def flow_nl_h(self) -> float:
+        """Flow out of the tube now, without its pulsation."""
+        driven = self.engine.rate_hz() * (self.rotor.gain / UNITS) if self.enabled and not self.rotor.driver_dead else 0.0
+        if self.outlet.closed or not self.reservoir.volume_nl:
+            return 0.0
+        return driven * self.head.nl_per_step * self.head.pressure_factor() * 3600 + self.free_flow_nl_h
+
+    def load(self) -> Load:
+        """What stands on the balance now."""
+        growth_g_s = self.flow_nl_h() * 1e-6 * self.beaker.density_g_ml / 3600
+        return Load(self.now_us / 1e6, self.weight_g(), growth_g_s)
 
     def edges_us(self) -> NDArray[np.int64]:
         """Times of all step pulses made so far, over every boot."""
