@@ -1,0 +1,76 @@
+"""Two clocks: elapsed time, on which every wait and window runs, and the wall clock, which only shows the time of day.
+
+Elapsed time is kept in the journal and never set. Setting the wall clock changes no wait (R-TIM-1).
+"""
+
+from doseloop.hal import TICKS_MASK, ticks_diff
+from doseloop.units import DAY_MS, MINUTE_MS, SECOND_MS, WEEK_MIN, date_of_unix_days
+
+_WEEK_MS = WEEK_MIN * MINUTE_MS
+_THURSDAY_MS = 3 * DAY_MS  # 1970-01-01 was a Thursday; weeks here begin on Monday
+
+
+class Clock:
+    """elapsed: ms since the journal began. wall: known or not; local time = unix + offset."""
+
+    def __init__(self, hal):
+        self._hal = hal
+        self.ticks = hal.ticks_ms()
+        self.elapsed = 0
+        self.offset_min = 0
+        self._unix_at_zero_ms = None  # wall clock minus elapsed, None while the wall clock is unset
+
+    def begin(self, last_elapsed, last_wall_s, offset_min):
+        """Go on from the last record of the journal; returns the outage in ms, or None if no kept clock proves it."""
+        self.offset_min = offset_min
+        self.ticks = self._hal.ticks_ms()
+        kept_s = self._hal.rtc()
+        outage_ms = None
+        if kept_s is not None and last_wall_s and kept_s >= last_wall_s:
+            outage_ms = (kept_s - last_wall_s) * SECOND_MS
+        self.elapsed = last_elapsed + (outage_ms or 0)
+        if kept_s is not None:
+            self._unix_at_zero_ms = kept_s * SECOND_MS - self.elapsed
+        return outage_ms
+
+    def update(self):
+        """Read the ticks; returns the elapsed time in ms. At least every 6 days, or the wrap is missed."""
+        now = self._hal.ticks_ms() & TICKS_MASK
+        step = ticks_diff(now, self.ticks)
+        if step:
+            self.elapsed += step
+            self.ticks = now
+        return self.elapsed
+
+    def set_wall(self, unix_s, offset_min):
+        """Set the wall clock (and the kept clock); no elapsed time changes."""
+        self._unix_at_zero_ms = unix_s * SECOND_MS - self.elapsed
+        self.offset_min = offset_min
+        self._hal.rtc_set(unix_s)
+
+    def is_set(self):
+        return self._unix_at_zero_ms is not None
+
+    def lose(self):
+        """The kept clock is found wrong: the time of day is unknown until somebody sets it."""
+        self._unix_at_zero_ms = None
+
+    def unix_s(self):
+        """Unix seconds now, 0 while unset."""
+        return 0 if self._unix_at_zero_ms is None else (self._unix_at_zero_ms + self.elapsed) // SECOND_MS
+
+    def unix_s_at(self, elapsed):
+        """Unix seconds at an elapsed time, 0 while unset."""
+        return 0 if self._unix_at_zero_ms is None else (self._unix_at_zero_ms + elapsed) // SECOND_MS
+
+    def week_ms(self, elapsed):
+        """Local time of the week in ms (Monday 00:00 is 0) at an elapsed time; needs a set clock."""
+        return (self._unix_at_zero_ms + elapsed + self.offset_min * MINUTE_MS + _THURSDAY_MS) % _WEEK_MS
+
+    def local_day(self, elapsed):
+        """Number of the local day, counted from 1970-01-01; needs a set clock."""
+        return (self._unix_at_zero_ms + elapsed + self.offset_min * MINUTE_MS) // DAY_MS
+
+    def today(self):
+        """Local date (year, month, day); needs a set clock."""
+        return date_of_unix_days(self.local_day(self.elapsed))

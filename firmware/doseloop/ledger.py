@@ -1,0 +1,141 @@
+"""The account: what was authorised, what the witness saw, since refill, today, in the last 24 h (R-ALM-3, R-MON-1).
+
+Authorised is what the program and the deliveries made due, in steps; witnessed is counts of the rotor. Both are turned
+into nL and ng with the calibration and concentration in force when they fell due, remainders carried, so a change of
+either rewrites nothing that was booked before. What a power cut left open is booked whole as uncertain (upper bound).
+"""
+
+from doseloop.hal import ticks_diff
+from doseloop.units import const
+
+_NL_PER_ML = const(1_000_000)
+
+# What a stepped volume was: only the first is dose.
+DOSE, PRIME, TEST, MOVED = "dose", "prime", "test", "moved"
+CATEGORIES = (DOSE, PRIME, TEST, MOVED)
+
+
+class Tally:
+    """A running total of num/den with the remainder kept."""
+
+    def __init__(self, total=0):
+        self.total = total
+        self._rest = 0
+        self._den = 1
+
+    def add(self, num, den):
+        if den != self._den:
+            self._rest = self._rest * den // self._den
+            self._den = den
+        whole, self._rest = divmod(self._rest + num, den)
+        self.total += whole
+
+
+class Ledger:
+    """Totals since the journal began: steps by category, nL and ng, authorised and witnessed."""
+
+    def __init__(self, board):
+        self._steps_per_turn = board["steps_per_turn"]
+        self._counts_per_turn = board["encoder_counts_per_turn"]
+        self.steps_per_ml = board["steps_per_ml_nominal"]
+        self.conc = 0  # of what moves at the tip, mcg/mL; 0 while no drug was filled
+        self.category = DOSE
+        self.steps = {name: 0 for name in CATEGORIES}
+        self.counts = 0  # witness counts
+        self.authorised_nl = Tally()
+        self.witnessed_nl = Tally()
+        self.authorised_ng = Tally()
+        self.witnessed_ng = Tally()
+        self.uncertain_nl = 0  # of authorised_nl: may or may not have been delivered before a power cut
+        self._due = 0  # steps since boot that are in the totals
+        self._raw = None  # raw witness reading that is in the totals
+        self.refill_marks = (0, 0, 0, 0)  # authorised nl, witnessed nl, authorised ng, witnessed ng at the last refill
+        self.day = None  # local day and authorised ng at its midnight
+        self.day_mark_ng = 0
+
+    def total_steps(self):
+        return sum([self.steps[name] for name in CATEGORIES])
+
+    def steps_of_counts(self, counts):
+        return counts * self._steps_per_turn // self._counts_per_turn
+
+    def counts_of_steps(self, steps):
+        return steps * self._counts_per_turn // self._steps_per_turn
+
+    def advance(self, due, raw_witness):
+        """Book what fell due and what the witness counted since the last call, under the category in force."""
+        if due != self._due:
+            self._book_steps(due - self._due)
+            self._due = due
+        if raw_witness != self._raw:
+            if self._raw is not None:
+                self._book_counts(ticks_diff(raw_witness, self._raw))
+            self._raw = raw_witness
+
+    def _book_steps(self, steps):
+        self.steps[self.category] += steps
+        self.authorised_nl.add(steps * _NL_PER_ML, self.steps_per_ml)
+        if self.category == DOSE:
+            self.authorised_ng.add(steps * self.conc * 1000, self.steps_per_ml)
+
+    def _book_counts(self, counts):
+        self.counts += counts
+        turns = counts * self._steps_per_turn
+        den = self._counts_per_turn * self.steps_per_ml
+        self.witnessed_nl.add(turns * _NL_PER_ML, den)
+        if self.category == DOSE:
+            self.witnessed_ng.add(turns * self.conc * 1000, den)
+
+    def book_uncertain(self, steps):
+        """Steps that may have been made before a power cut: the upper bound counts, authorised and witnessed alike."""
+        self._book_steps(steps)
+        self._book_counts(self.counts_of_steps(steps))
+        self.uncertain_nl += steps * _NL_PER_ML // self.steps_per_ml
+
+    def mark_refill(self):
+        self.refill_marks = (
+            self.authorised_nl.total,
+            self.witnessed_nl.total,
+            self.authorised_ng.total,
+            self.witnessed_ng.total,
+        )
+
+    def since_refill(self):
+        """(authorised nl, witnessed nl, authorised ng, witnessed ng) since the last refill."""
+        now = (self.authorised_nl.total, self.witnessed_nl.total, self.authorised_ng.total, self.witnessed_ng.total)
+        return tuple([a - b for a, b in zip(now, self.refill_marks)])
+
+    def used_nl(self):
+        """What has left the reservoir since refill: the larger of authorised and witnessed (R-ALM-3)."""
+        authorised, witnessed = self.since_refill()[:2]
+        return max(authorised, witnessed)
+
+    def note_day(self, local_day):
+        """Begin a new count at local midnight."""
+        if local_day != self.day:
+            self.day = local_day
+            self.day_mark_ng = self.authorised_ng.total
+
+    def today_ng(self):
+        return self.authorised_ng.total - self.day_mark_ng
+
+    def dump(self):
+        """Plain dict for the journal's state copy."""
+        return {
+            "steps": [self.steps[name] for name in CATEGORIES],
+            "counts": self.counts,
+            "tally": [self.authorised_nl.total, self.witnessed_nl.total, self.authorised_ng.total, self.witnessed_ng.total],
+            "uncertain": self.uncertain_nl,
+            "refill": list(self.refill_marks),
+            "day": [self.day, self.day_mark_ng],
+        }
+
+    def load(self, state):
+        for name, value in zip(CATEGORIES, state["steps"]):
+            self.steps[name] = value
+        self.counts = state["counts"]
+        tallies = [Tally(value) for value in state["tally"]]
+        self.authorised_nl, self.witnessed_nl, self.authorised_ng, self.witnessed_ng = tallies
+        self.uncertain_nl = state["uncertain"]
+        self.refill_marks = tuple(state["refill"])
+        self.day, self.day_mark_ng = state["day"]

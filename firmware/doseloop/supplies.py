@@ -1,0 +1,110 @@
+"""What runs out: the reservoir and its forecast (R-ALM-2, R-FIL-2, R-FIL-3). The battery is in battery.py."""
+
+from doseloop import label
+from doseloop.units import DAY_MS, HOUR_MS, MINUTE_MS, Refusal, nl_of_ng, unix_days
+
+_WEEK_MS = 7 * DAY_MS
+
+
+class Reservoir:
+    """What is in the reservoir, by the record of its last refill and the account since."""
+
+    def __init__(self, board, ledger):
+        self._ledger = ledger
+        self.capacity_nl = board["reservoir_nl"]
+        self.residual_nl = board["residual_nl"]
+        self.threshold_nl = board["threshold_nl"]
+        self.fluid = "none"  # none, drug, test
+        self.filled_nl = 0  # count at the last refill
+        self.conc = 0
+        self.lot = ""
+        self.expiry = None  # (year, month, day)
+        self.emptied = True  # evacuated or never filled: another fluid may follow
+
+    def remaining_nl(self):
+        """What is left, in nL: the larger use of authorised and witnessed counts (R-ALM-3)."""
+        return max(0, self.filled_nl - self._ledger.used_nl())
+
+    def usable_nl(self):
+        """What the head can still draw: the residual volume stays in."""
+        return max(0, self.remaining_nl() - self.residual_nl)
+
+    def check_refill(self, volume_nl, conc, withdrawn_nl, expiry, today, fluid):
+        """Refusal EXPIRED, RESIDUAL or CAPACITY, in this order; returns what is then in the reservoir, nL (R-FIL-2)."""
+        left_nl = max(0, self.remaining_nl() - withdrawn_nl)
+        if expiry and unix_days(today) > unix_days(expiry):
+            raise Refusal("EXPIRED", "lot expired %d-%02d-%02d; fill from one that has not" % expiry)
+        other = fluid != self.fluid or conc != self.conc
+        if other and not self.emptied and left_nl > self.residual_nl:
+            text = "%d nl of another fluid remain, %d may; withdraw more, or EMPTY first"
+            raise Refusal("RESIDUAL", text % (left_nl, self.residual_nl))
+        if left_nl + volume_nl > self.capacity_nl:
+            text = "%d left and %d nl make more than the reservoir's %d; at most %d now"
+            raise Refusal("CAPACITY", text % (left_nl, volume_nl, self.capacity_nl, self.capacity_nl - left_nl))
+        return left_nl + volume_nl
+
+    def is_discrepant(self, withdrawn_nl):
+        """Withdrawn against expected is off by more than 14.5 % of what was delivered and more than 0.5 mL (R-FIL-2)."""
+        if self.fluid == "none":
+            return False
+        off = abs(withdrawn_nl - self.remaining_nl())
+        return off > label.DISCREPANCY_NL and off * 1000 > label.DISCREPANCY_PERMILLE * self._ledger.used_nl()
+
+    def refill(self, count_nl, fluid, conc, lot, expiry):
+        """Record a refill: count_nl is the new count, and the account since refill starts at zero."""
+        self._ledger.mark_refill()
+        self.filled_nl = count_nl
+        self.fluid, self.conc, self.lot, self.expiry = fluid, conc, lot, expiry
+        self.emptied = False
+
+    def empty(self):
+        """The reservoir was evacuated (R-OVD-1)."""
+        self._ledger.mark_refill()
+        self.filled_nl = 0
+        self.emptied = True
+
+    def dump(self):
+        return [self.fluid, self.filled_nl, self.conc, self.lot, self.expiry, self.emptied]
+
+    def load(self, state):
+        self.fluid, self.filled_nl, self.conc, self.lot, expiry, self.emptied = state
+        self.expiry = tuple(expiry) if expiry else None
+
+
+def dose_ahead_ng(program, week_ms, span_ms):
+    """ng that the program and its whole bolus allowance can take in the next span_ms, rounded up (R-FIL-3)."""
+    allowance = program.bolus[3] if program.bolus else 0
+    return program.dose_between(week_ms, span_ms).ceil() + -(-allowance * span_ms // DAY_MS)
+
+
+def time_until_used_ms(program, week_ms, volume_nl, limit_ms):
+    """ms until `volume_nl` has been used at the program plus allowance, to one minute, or limit_ms if later."""
+    if nl_of_ng(dose_ahead_ng(program, week_ms, limit_ms), program.conc) < volume_nl:
+        return limit_ms
+    least, most = 0, limit_ms // MINUTE_MS
+    while least < most:
+        middle = (least + most) // 2
+        if nl_of_ng(dose_ahead_ng(program, week_ms, middle * MINUTE_MS), program.conc) >= volume_nl:
+            most = middle
+        else:
+            least = middle + 1
+    return least * MINUTE_MS
+
+
+def is_low(reservoir, program, week_ms):
+    """RESERVOIR_LOW: at the threshold, or less than 72 h of usable volume left (R-ALM-2)."""
+    if reservoir.remaining_nl() <= reservoir.threshold_nl:
+        return True
+    if program is None or week_ms is None:
+        return False
+    needed = nl_of_ng(dose_ahead_ng(program, week_ms, label.RESERVOIR_FORECAST_MS), program.conc)
+    return reservoir.usable_nl() < needed
+
+
+def refill_due_ms(reservoir, program, week_ms, limit_ms=365 * DAY_MS):
+    """ms until RESERVOIR_LOW comes on at the program plus allowance (R-FIL-3): threshold, or 72 h before usable runs out."""
+    if is_low(reservoir, program, week_ms):
+        return 0
+    to_threshold = time_until_used_ms(program, week_ms, reservoir.remaining_nl() - reservoir.threshold_nl, limit_ms)
+    to_empty = time_until_used_ms(program, week_ms, reservoir.usable_nl(), limit_ms + label.RESERVOIR_FORECAST_MS)
+    return min(to_threshold, to_empty - 72 * HOUR_MS)
