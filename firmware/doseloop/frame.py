@@ -32,8 +32,9 @@ class WireError(Exception):
 class Reader:
     """Bytes in, whole lines out. CR, LF or both end a line: an empty line is no line, so CRLF is one end.
 
-    `>` throws away what stood before it and starts a frame. A line over the limit is dropped to its end (or to the
-    next `>`) and comes out as None, once. Outside a frame a person types: backspace works, other control bytes vanish.
+    `>` throws away what stood before it, without a word, and starts a frame: there is one answer for each line's end.
+    A line over the limit is dropped to its end and comes out as None. Outside a frame a person types: backspace works,
+    other control bytes vanish.
     """
 
     def __init__(self):
@@ -46,19 +47,17 @@ class Reader:
         """Take data[pos:end] up to the end of a line; returns the position of the first byte not taken."""
         while pos < end and not self.ended:
             byte = data[pos]
-            if byte == _START and self._over:
-                self.ended = True  # the dropped line ends here; the `>` is taken next time
-                break
             pos += 1
             if byte == 10 or byte == 13:
-                self.ended = self._over or self._n > 0
-            elif not self._over:
+                self.ended = self._n > 0
+            elif byte == _START or not self._over:
                 self._take_in(byte)
         return pos
 
     def _take_in(self, byte):
         if byte == _START:
             self._n = 0
+            self._over = False
         elif not self._n or self._line[0] != _START:
             if byte == 8 or byte == 127:
                 self._n -= self._n > 0
