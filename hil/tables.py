@@ -1,0 +1,92 @@
+"""TOML files people write: loading, and errors that name the file, the line or the key, and what is allowed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hil.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Table = Mapping[str, Any]
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The file's content; InputError with the line for what is no TOML."""
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        return content
+    except FileNotFoundError:
+        raise InputError("", "no such file", path) from None
+    except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
+        raise InputError("", f"cannot be read ({error})", path) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError("", f"is no valid TOML: {error}", path) from None
+
+
+def only_keys(table: Table, allowed: Iterable[str], where: str) -> None:
+    """InputError for the first key that is not allowed, with the nearest one that is."""
+    known = sorted(allowed)
+    for key in table:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InputError(inside(where, key), f"unknown key; {hint}allowed: {', '.join(known)}")
+
+
+def inside(where: str, key: str | int) -> str:
+    """The name of a key within a key."""
+    if isinstance(key, int):
+        return f"{where}[{key}]"
+    return f"{where}.{key}" if where else key
+
+
+def need(table: Table, key: str, where: str) -> Any:
+    """The value of a key that must be there."""
+    if key not in table:
+        raise InputError(inside(where, key), "is missing")
+    return table[key]
+
+
+def as_table(value: object, where: str) -> Table:
+    if not isinstance(value, Mapping):
+        raise InputError(where, f"must be a table, not {value!r}")
+    return value
+
+
+def as_list(value: object, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InputError(where, f"must be a list, not {value!r}")
+    return value
+
+
+def as_text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(where, f"must be a text, not {value!r}")
+    return value
+
+
+def as_int(value: object, where: str, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(where, f"must be a whole number of {least} or more, not {value!r}")
+    return value
+
+
+def as_flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(where, f"must be true or false, not {value!r}")
+    return value
+
+
+def one_of(value: object, allowed: Iterable[str], where: str) -> str:
+    choices = list(allowed)
+    if value not in choices:
+        raise InputError(where, f"{value!r} is not one of {', '.join(choices)}")
+    return str(value)
