@@ -123,6 +123,12 @@ def test_fields_that_do_not_fit_are_left_out_and_counted():
     assert reply.fields["cut"] == "3" and len(reply.fields) == 6
 
 
+def test_an_answer_stays_within_512_bytes_at_every_length_near_the_limit():
+    for n in range(420, 500):
+        line = frame.reply_ok(1, [("a", "x" * n)] + [(f"b{i}", 1) for i in range(25)])
+        assert len(line) <= 512 and "cut" in parse_line(line[:-2]).fields
+
+
 BAD_BODIES = [
     "0001 STAT?",
     ">001 STAT?",

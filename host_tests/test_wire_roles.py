@@ -59,7 +59,8 @@ def test_a_line_with_a_wrong_mac_is_refused_counted_and_logged(operator, spoil):
 
 
 def test_the_mac_is_the_last_field(operator):
-    assert operator.reply(operator.signed(">0002 RUN") + " x=1").code == "AUTH"
+    reply = operator.reply(operator.signed(">0002 RUN") + " x=1")
+    assert reply.code == "AUTH" and "last" in reply.text and operator.log[-1] == "role operator opened"
 
 
 def test_the_mac_covers_the_whole_line_even_where_a_text_looks_like_a_mac(operator):
@@ -81,7 +82,7 @@ def test_three_wrong_codes_make_auth_wait_longer_each_time_and_a_right_one_clear
         opened.now += 300_000
     assert waits == [None, "2s", "4s", "8s", "16s", "32s", "64s", "128s"]
     assert opened.auth(17, "operator").ok
-    assert opened.auth(18, "operator", b"wrong").fields == {}
+    assert [opened.auth(seq, "operator", b"wrong").fields for seq in (18, 19, 20)] == [{}, {}, {}]
 
 
 def test_the_right_key_too_waits_after_wrong_ones_and_a_new_session_does_not_help(opened):
@@ -122,7 +123,7 @@ def test_a_typed_question_takes_fields_in_any_case(pump):
 
 
 @pytest.mark.parametrize(
-    "line", [b"RUN", b"HELLO", b"AUTH role=operator", b"CAL:MOVE steps=1", b"FLY", b"0001 STAT?", b"STA", b"STAT ?", b"STOPP"]
+    "line", [b"RUN", b"HELLO", b"AUTH role=operator", b"CAL:MOVE steps=1", b"FLY", b"FLY?", b"0001 STAT?", b"STA", b"STAT ?", b"STOPP"]
 )
 def test_a_typed_line_may_only_ask_or_stop(pump, line):
     assert pump.feed(line + b"\r").startswith(b"VERB: ")
