@@ -48,6 +48,16 @@ def content_hash(manifest: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _frozen_manifest(manifest: Path, out: Path) -> Path:
+    """A manifest of one fixed path that includes ours: cmake remembers the path, and must freeze anew each time."""
+    out.mkdir(parents=True, exist_ok=True)
+    fixed = out / "manifest.py"
+    fixed.write_text(f'include("{manifest}")\n', encoding="utf-8")
+    (out / "frozen_content.c").unlink(missing_ok=True)
+    shutil.rmtree(out / "frozen_mpy", ignore_errors=True)
+    return fixed
+
+
 def _make(source: Path, manifest: Path, out: Path, log: Path) -> Path:
     """Builds mpy-cross and the port; cmake keeps what did not change in `out`."""
     port = source / "ports" / "rp2"
@@ -56,7 +66,7 @@ def _make(source: Path, manifest: Path, out: Path, log: Path) -> Path:
     options = {
         "MICROPY_BOARD": "RPI_PICO",
         "MICROPY_BOARD_DIR": port / "boards" / "RPI_PICO",
-        "MICROPY_FROZEN_MANIFEST": manifest,
+        "MICROPY_FROZEN_MANIFEST": _frozen_manifest(manifest, out),
         "PICO_NO_PICOTOOL": 1,
         "PICO_CLIB": "newlib",
         "PICO_SDK_PATH": sdk,
@@ -78,7 +88,7 @@ def build(manifest: Path = MANIFEST) -> Path:
     source = source_tree(BUILD, log)
     print("building the image (about two minutes the first time)", flush=True)
     began = time.monotonic()
-    binary = _make(source, manifest.resolve(), BUILD / "cmake", log)
+    binary = _make(source, manifest, BUILD / f"cmake-{source.name}", log)
     fresh = image.with_suffix(".part")
     fresh.write_bytes(b"".join(uf2_blocks(binary.read_bytes())))
     fresh.rename(image)

@@ -1,0 +1,205 @@
+"""The RP2040 behind hal.py. Pins and limits come from boards/<board>/board.py; motion is in rp2_motion.py.
+
+Nothing touches a pin before Hal(board) is made. What the chip cannot do: its clock does not survive a power loss, its
+watchdog waits 8388 ms at most and cannot be stopped, and a flash erase holds up the loop while the PIO goes on stepping.
+"""
+
+import os
+import select
+import sys
+import time
+
+import machine
+from machine import ADC, PWM, WDT, Pin, Timer
+
+from doseloop.hal import BOOT_POWER, BOOT_SOFT, BOOT_WATCHDOG, TICKS_MASK
+from doseloop.store import FileStore
+from doseloop.units import const
+from rp2_motion import Enable, Encoder, Engine
+
+_WDT_MOST_MS = const(8388)
+_SCRATCH = const(0x4005800C)  # a watchdog register that a reset keeps and a power-on clears
+_SCRATCH_MARK = const(0x0D05E000)  # the low bits hold the cause we reset for
+_CAUSE_MASK = const(0xF)
+_RTC_YEAR_SET = const(2025)  # an unset clock shows an earlier year
+_EDGE_SLICE_MS = const(20)  # an edge of the port switch ends an idle within this
+_TONE_SLICE_MS = const(25)
+_CHUNK = const(16)
+_SLOW_WRITE_MS = const(5)
+
+
+class Serial:
+    """USB serial. Reads what is there; writes what fits.
+
+    A write to a full USB queue that nobody reads blocks for 500 ms, once: after it bytes are offered singly, each only
+    where there is room, until a hundred in a row went well.
+    """
+
+    def __init__(self):
+        self._in = sys.stdin.buffer
+        self._out = sys.stdout.buffer
+        self._one = bytearray(1)
+        self._readable = select.poll()
+        self._readable.register(sys.stdin, select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(sys.stdout, select.POLLOUT)
+        self._careful = 0  # bytes still to be sent singly
+
+    def pending(self, ms=0):
+        """True as soon as there is a byte to read, False after ms without one."""
+        for _ in self._readable.ipoll(ms):
+            return True
+        return False
+
+    def read(self, buf):
+        """Fills buf with what has come, returns how many bytes."""
+        count = 0
+        while count < len(buf) and self.pending():
+            self._in.readinto(self._one, 1)
+            buf[count] = self._one[0]
+            count += 1
+        return count
+
+    def write(self, data):
+        """Takes as much of data as the port has room for, returns how many bytes."""
+        done = 0
+        while done < len(data) and self._room():
+            size = 1 if self._careful else _CHUNK
+            done += self._send(data[done : done + size])
+        return done
+
+    def _room(self):
+        for _ in self._writable.ipoll(0):
+            return True
+        return False
+
+    def _send(self, part):
+        began = time.ticks_ms()
+        sent = self._out.write(part)
+        if sent is None:
+            sent = 0
+        if time.ticks_diff(time.ticks_ms(), began) > _SLOW_WRITE_MS or sent < len(part):
+            self._careful = 100
+        elif self._careful:
+            self._careful -= 1
+        return sent
+
+
+class Hal:
+    """See doseloop/hal.py for the contract."""
+
+    def __init__(self, board):
+        self.board = board
+        self.boot_cause = _boot_cause()
+        self.serial = Serial()
+        self.store = FileStore("/journal")
+        self._engine = Engine(board["step_pin"])
+        self._enable = Enable(board["enable_pin"])
+        self._encoder = Encoder(board["encoder_pin"])
+        Pin(board["direction_pin"], Pin.OUT, value=0)
+        self._port = Pin(board["port_pin"], Pin.IN, Pin.PULL_UP)
+        self._port_edge = False  # set by interrupt, taken by idle
+        self._port.irq(self._on_port, Pin.IRQ_RISING | Pin.IRQ_FALLING)
+        self._battery = ADC(Pin(board["battery_pin"]))
+        self._full_scale_mv = board["battery_full_scale_mv"]
+        self._strap = Pin(board["strap_pin"], Pin.IN, Pin.PULL_UP)
+        self._buzzer = Buzzer(board["buzzer_pin"])
+        self._wdt = None  # made by the first feeding; nothing stops it after that
+        self._last_us = time.ticks_us()
+        self._ms = time.ticks_ms() & TICKS_MASK
+        self._us = 0  # microseconds beyond _ms
+        # The interface of motion, bound once.
+        self.put = self._engine.put
+        self.room = self._engine.room
+        self.revoke = self._engine.revoke
+        self.stepped = self._engine.stepped
+        self.witness = self._encoder.count
+        self.feed = self._enable.feed
+        self.tone = self._buzzer.tone
+
+    def _on_port(self, _pin):
+        self._port_edge = True
+
+    def ticks_ms(self):
+        """Kept from the microseconds, so that tick_us belongs to it; asked at least every 8 min, as the watchdog makes sure."""
+        now = time.ticks_us()
+        us = self._us + time.ticks_diff(now, self._last_us)
+        self._last_us = now
+        self._ms = (self._ms + us // 1000) & TICKS_MASK
+        self._us = us % 1000
+        return self._ms
+
+    def tick_us(self):
+        return self._us
+
+    def port_open(self):
+        return self._port.value() == 1
+
+    def service_strap(self):
+        return self._strap.value() == 0
+
+    def battery_mv(self):
+        return self._battery.read_u16() * (self._full_scale_mv >> 1) >> 15
+
+    def temperature(self):
+        return None
+
+    def rtc(self):
+        if time.gmtime()[0] < _RTC_YEAR_SET:
+            return None
+        return time.time()
+
+    def rtc_set(self, unix_s):
+        year, month, day, hour, minute, second, weekday, _ = time.gmtime(unix_s)
+        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+    def watchdog(self, ms):
+        if self._wdt is None:
+            self._wdt = WDT(timeout=min(ms, _WDT_MOST_MS))
+        self._wdt.feed()
+
+    def idle(self, ms):
+        """Sleeps ms, or until a byte or an edge of the port switch comes."""
+        end = time.ticks_add(time.ticks_ms(), min(ms, _WDT_MOST_MS))
+        while not self._port_edge:
+            left = time.ticks_diff(end, time.ticks_ms())
+            if self.serial.pending(max(0, min(left, _EDGE_SLICE_MS))) or left <= 0:
+                return
+        self._port_edge = False
+
+    def reset(self, cause):
+        machine.mem32[_SCRATCH] = _SCRATCH_MARK | cause
+        machine.reset()
+
+    def random32(self):
+        return int.from_bytes(os.urandom(4), "little")
+
+    def uid(self):
+        return "".join(["%02x" % byte for byte in machine.unique_id()])
+
+
+def _boot_cause():
+    """Why we started: our own mark, else the watchdog, else power."""
+    mark = machine.mem32[_SCRATCH]
+    machine.mem32[_SCRATCH] = 0
+    if mark & ~_CAUSE_MASK == _SCRATCH_MARK:
+        return mark & _CAUSE_MASK or BOOT_SOFT
+    if machine.reset_cause() == machine.WDT_RESET:
+        return BOOT_WATCHDOG
+    return BOOT_POWER
+
+
+class Buzzer:
+    """Plays the burst of a signal again and again, stepped by a timer; see SIGNALS in alarms.py for the shapes."""
+
+    def __init__(self, pin):
+        self._pwm = PWM(Pin(pin), freq=800, duty_u16=0)
+        self._timer = Timer()
+        self._running = False
+        self._burst = ()  # ms of sound, ms of silence, ms of sound, ...
+        self._place = 0
+        self._left_ms = 0
+
+    def tone(self, signal):
+        self._timer.deinit()
+        self._pwm.duty_u16(0)
