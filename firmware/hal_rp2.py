@@ -92,7 +92,7 @@ class Hal:
         self.board = board
         self.boot_cause = _boot_cause()
         self.serial = Serial()
-        self.store = FileStore("/journal")
+        self.store = FileStore(_folder("/journal"))
         self._engine = Engine(board["step_pin"])
         self._enable = Enable(board["enable_pin"])
         self._encoder = Encoder(board["encoder_pin"])
@@ -176,6 +176,15 @@ class Hal:
 
     def uid(self):
         return "".join(["%02x" % byte for byte in machine.unique_id()])
+
+
+def _folder(path):
+    """Makes sure the folder is there."""
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass
+    return path
 
 
 def _boot_cause():

@@ -4,8 +4,9 @@ Block 0: stepper (14 instructions), counter (3), enable (7). Block 1: quadrature
 The processor hands out leases and reads counts; what is leased is timed, and ends, without it.
 """
 
-import uctypes
 from array import array
+
+import uctypes
 from machine import Pin
 from rp2 import PIO, StateMachine, asm_pio
 

@@ -23,7 +23,7 @@ ROTOR_NS = 180_000  # the rotor follows by one count in this time: faster than t
 # The rotor's two channels, B before A when it turns forward, as the decoder counts them up.
 QUADRATURE = ((False, False), (False, True), (True, True), (True, False))
 
-_Base: Any = native.RPPIO
+_Base: Any = vars(native)["RPPIO"]
 
 
 class TruePIO(_Base):  # type: ignore[misc]
@@ -44,7 +44,7 @@ class TruePIO(_Base):  # type: ignore[misc]
         _Base.advance(self, cycles)
 
 
-native.RPPIO = TruePIO
+setattr(native, "RPPIO", TruePIO)  # noqa: B010 - the compiled module declares no such name
 
 from rp2040py.boards import BOARDS, resolve_firmware  # noqa: E402 - after the correction above
 from rp2040py.device import MicroPythonDevice  # noqa: E402
