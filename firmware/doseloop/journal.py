@@ -1,0 +1,238 @@
+"""What survives a power cut: two streams of fixed-size records, and named data kept in two copies.
+
+It knows no kinds of records. A stream is a ring of files of 64 records, each one flash block; record number `seq`
+(1, 2, 3, ...) has its fixed place, so that a damaged one costs its own number and nothing else. Whatever a cut leaves
+of an append is a torn record: reported, stepped over, never used again.
+"""
+
+import binascii
+import struct
+
+from doseloop.units import const
+
+RECORD_BYTES = const(64)
+PAYLOAD_BYTES = const(40)
+VERSION = const(1)
+LISTED_TORN = const(32)
+
+_BODY_BYTES = const(60)  # what the CRC covers
+_BODY = "<IBBBBQI40s"  # seq, kind, version, length of the payload, flags (0), elapsed ms, unix s (0 = unset), payload
+_PER_FILE = const(64)
+_FILE_BYTES = const(4096)
+
+# name: files of its ring; while one fills, the others are kept whole: 16 x 64 and 11 x 64 records at least.
+STREAMS = {"log": 17, "acct": 12}
+
+_COPY_HEAD = "<4sII"  # mark, generation, length; then the data and a CRC-32 of all of it
+_COPY_HEAD_BYTES = const(12)
+_COPY_MARK = b"DLC1"
+
+
+class Journal:
+    """The journal on a store (store.py). Call open() once before anything else."""
+
+    def __init__(self, store):
+        self.torn = []  # (stream, seq) of damaged records found by open(), the first 32; seq 0: it cannot be told
+        self.torn_count = 0
+        self.torn_tails = []  # streams whose newest record is damaged: what the last power cut tore
+        self._store = store
+        self._streams = {name: _Stream(store, name, files) for name, files in STREAMS.items()}
+
+    def open(self):
+        """Read everything once. Never raises for what it finds; returns the number of damaged records."""
+        self.torn = []
+        self.torn_tails = []
+        self.torn_count = 0
+        for name, stream in self._streams.items():
+            for seq in stream.scan():
+                self.torn_count += 1
+                if len(self.torn) < LISTED_TORN:
+                    self.torn.append((name, seq))
+            if stream.tail_torn:
+                self.torn_tails.append(name)
+        return self.torn_count
+
+    def append(self, stream, kind, elapsed_ms, wall_s, payload):
+        """Add a record, durable on return; returns its seq. OSError if the store fails: then nothing was added."""
+        return self._streams[stream].append(kind, elapsed_ms, wall_s, payload)
+
+    def records(self, stream, from_seq=0):
+        """Yields (seq, kind, elapsed_ms, wall_s, payload) from `from_seq` on, oldest first; damaged ones are left out."""
+        return self._streams[stream].records(from_seq)
+
+    def newest(self, stream):
+        """The last good record of the stream, or None."""
+        return self._streams[stream].newest
+
+    def save(self, name, data):
+        """Keep `data` in two copies, the worse one written first: a cut at any byte leaves the old or the new whole."""
+        copies = [(self._generation(name + end), name + end) for end in (".a", ".b")]
+        generation = max(copies)[0] + 1
+        blob = struct.pack(_COPY_HEAD, _COPY_MARK, generation, len(data)) + data
+        blob += struct.pack("<I", _crc(blob))
+        for _, path in sorted(copies):
+            self._store.replace(path, blob)
+
+    def load(self, name):
+        """(data or None, state). Anything but two good copies is repaired on the way.
+
+        "good"     both copies; or a cut came between the two, which is no damage: the newer one counts
+        "one_bad"  one copy is damaged or gone
+        "bad"      no copy is good: data is None
+        "none"     never saved: data is None
+        """
+        blobs = [self._store.read(name + end) for end in (".a", ".b")]
+        copies = [_copy(blob) for blob in blobs]
+        best = max(copies)
+        if best[0] < 1:
+            return None, "none" if blobs == [None, None] else "bad"
+        worst = min(copies)
+        if worst[0] != best[0]:
+            self._repair(name + (".a" if copies[0] == worst else ".b"), blobs[copies.index(best)])
+        first_save_cut = best[0] == 1 and None in blobs
+        return best[1], "good" if worst[0] > 0 or first_save_cut else "one_bad"
+
+    def _repair(self, path, blob):
+        try:
+            self._store.replace(path, blob)
+        except OSError:
+            pass  # what was read is good all the same; the next load says one_bad again
+
+    def _generation(self, path):
+        return _copy(self._store.read(path))[0]
+
+
+class _Stream:
+    """One ring of files. Place of a record: index = seq - 1, file = index // 64 modulo the ring, offset = index % 64."""
+
+    def __init__(self, store, name, files):
+        self.newest = None  # the last good record
+        self.tail_torn = False  # the place before the next one holds a damaged record
+        self._store = store
+        self._name = name
+        self._files = files
+        self._index = 0  # of the next record
+        self._pad = 0  # bytes that bring the file of the next record to a whole number of places
+
+    def _file(self, index):
+        return "%s.%02d" % (self._name, index // _PER_FILE % self._files)
+
+    def scan(self):
+        """Find the next place; returns the seqs of damaged records."""
+        damaged = []
+        self.newest = None
+        lost = {}  # file without one good record: its size
+        last, size = -_PER_FILE, _FILE_BYTES  # first index and size of the newest file
+        for number in range(self._files):
+            data = self._store.read(self._file(number * _PER_FILE))
+            if not data:
+                continue
+            base = self._base(data, number)
+            if base is None:
+                lost[number] = len(data)
+            else:
+                self._look(data, base, damaged)
+                if base > last:
+                    last, size = base, len(data)
+        last, size = self._adopt(last, size, lost, damaged)
+        self._settle(last, size)
+        self.tail_torn = self._index in damaged  # an index is the seq of the place before it
+        return damaged
+
+    def _base(self, data, number):
+        """Index of the file's first place, told by any good record that belongs into this file; None without one."""
+        for place in range(_places(len(data))):
+            record = _unpack(data, place)
+            if record:
+                base = record[0] - 1 - place
+                if base >= 0 and base % _PER_FILE == 0 and base // _PER_FILE % self._files == number:
+                    return base
+        return None
+
+    def _look(self, data, base, damaged):
+        for place in range(_places(len(data))):
+            record = _unpack(data, place)
+            if not record or record[0] != base + place + 1:
+                damaged.append(base + place + 1)
+            elif not self.newest or record[0] > self.newest[0]:
+                self.newest = record
+
+    def _adopt(self, last, size, lost, damaged):
+        """A file without a good record is the newest if it comes right after a full newest one: begun, then torn."""
+        while size >= _FILE_BYTES:
+            number = (last + _PER_FILE) // _PER_FILE % self._files
+            if number not in lost:
+                break
+            last += _PER_FILE
+            size = lost.pop(number)
+            damaged.extend(range(last + 1, last + 1 + _places(size)))
+        for old in lost.values():
+            damaged.extend([0] * _places(old))
+        return last, size
+
+    def _settle(self, last, size):
+        places = _places(size)
+        self._index = last + places
+        self._pad = places * RECORD_BYTES - size if places < _PER_FILE else 0
+
+    def append(self, kind, elapsed_ms, wall_s, payload):
+        if len(payload) > PAYLOAD_BYTES:
+            raise ValueError("a payload has at most 40 bytes")
+        seq = self._index + 1
+        body = struct.pack(_BODY, seq, kind, VERSION, len(payload), 0, elapsed_ms, wall_s, payload)
+        try:
+            self._write(b"\xff" * self._pad + body + struct.pack("<I", _crc(body)))
+        except OSError:
+            self.scan()  # a part of it may be there: find the next good place
+            raise
+        self._index = seq
+        self._pad = 0
+        self.newest = (seq, kind, elapsed_ms, wall_s, bytes(payload))
+        return seq
+
+    def _write(self, data):
+        file = self._file(self._index)
+        if self._index % _PER_FILE == 0:
+            self._store.remove(file)  # the oldest 64 make room
+        self._store.append(file, data)
+
+    def records(self, from_seq):
+        newest = self._index - 1
+        oldest = (newest // _PER_FILE - self._files + 1) * _PER_FILE
+        start = max(from_seq - 1, oldest, 0)
+        for base in range(start // _PER_FILE * _PER_FILE, self._index, _PER_FILE):
+            data = self._store.read(self._file(base)) or b""
+            for place in range(max(0, start - base), _places(len(data))):
+                record = _unpack(data, place)
+                if record and record[0] == base + place + 1:
+                    yield record
+
+
+def _places(size):
+    """Places taken in a file of `size` bytes; a torn record takes a whole one."""
+    return min(-(-size // RECORD_BYTES), _PER_FILE)
+
+
+def _unpack(data, place):
+    """The record at a place as (seq, kind, elapsed_ms, wall_s, payload), or None if it is damaged."""
+    raw = data[place * RECORD_BYTES : (place + 1) * RECORD_BYTES]
+    if len(raw) < RECORD_BYTES or struct.unpack("<I", raw[_BODY_BYTES:])[0] != _crc(raw[:_BODY_BYTES]):
+        return None
+    seq, kind, version, length, _, elapsed_ms, wall_s, payload = struct.unpack(_BODY, raw[:_BODY_BYTES])
+    if not seq or version != VERSION or length > PAYLOAD_BYTES:
+        return None
+    return seq, kind, elapsed_ms, wall_s, payload[:length]
+
+
+def _crc(data):
+    return binascii.crc32(data) & 0xFFFFFFFF
+
+
+def _copy(blob):
+    """(generation, data) of a copy; (0, b"") if it is damaged or not there."""
+    if blob and len(blob) >= _COPY_HEAD_BYTES + 4:
+        mark, generation, length = struct.unpack(_COPY_HEAD, blob[:_COPY_HEAD_BYTES])
+        whole = len(blob) == _COPY_HEAD_BYTES + length + 4 and mark == _COPY_MARK
+        if whole and struct.unpack("<I", blob[-4:])[0] == _crc(blob[:-4]):
+            return generation, blob[_COPY_HEAD_BYTES:-4]
+    return 0, b""

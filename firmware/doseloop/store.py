@@ -1,0 +1,52 @@
+"""Named pieces of storage in one folder of a filesystem: what the journal stands on.
+
+Works on littlefs, where closing a file commits it and a rename replaces in one step, and on any POSIX folder, where it
+survives the end of the process (a power cut of the computer itself is outside what the unix port stands for).
+"""
+
+import os
+
+from doseloop.units import const
+
+_ENOENT = const(2)
+
+
+class FileStore:
+    """Files under `root` ("" for the root of a board's filesystem)."""
+
+    def __init__(self, root):
+        self._prefix = root + "/" if root and not root.endswith("/") else root
+
+    def read(self, name):
+        """The bytes of `name`; None if it is not there, b"" if it is there and cannot be read."""
+        try:
+            with open(self._prefix + name, "rb") as file:
+                return file.read()
+        except OSError as error:
+            return None if error.errno == _ENOENT else b""
+
+    def size(self, name):
+        """Bytes of `name`; 0 for one that is not there."""
+        try:
+            return os.stat(self._prefix + name)[6]
+        except OSError:
+            return 0
+
+    def append(self, name, data):
+        """Add to the end of `name`, or begin it; durable on return. A power cut may leave a part of `data`."""
+        with open(self._prefix + name, "ab") as file:
+            file.write(data)
+
+    def replace(self, name, data):
+        """Make `data` the whole of `name`; a power cut leaves the old or the new."""
+        path = self._prefix + name
+        with open(path + ".tmp", "wb") as file:
+            file.write(data)
+        os.rename(path + ".tmp", path)
+
+    def remove(self, name):
+        """Remove `name` if it is there."""
+        try:
+            os.remove(self._prefix + name)
+        except OSError:
+            pass
