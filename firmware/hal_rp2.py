@@ -12,6 +12,7 @@ import time
 import machine
 from machine import ADC, PWM, WDT, Pin, Timer
 
+from doseloop.alarms import SIGNALS, TEST
 from doseloop.hal import BOOT_POWER, BOOT_SOFT, BOOT_WATCHDOG, TICKS_MASK
 from doseloop.store import FileStore
 from doseloop.units import const
@@ -24,6 +25,7 @@ _CAUSE_MASK = const(0xF)
 _RTC_YEAR_SET = const(2025)  # an unset clock shows an earlier year
 _EDGE_SLICE_MS = const(20)  # an edge of the port switch ends an idle within this
 _TONE_SLICE_MS = const(25)
+_TONE_HZ = const(800)  # IEC 60601-1-8: 150 to 1000 Hz
 _CHUNK = const(16)
 _SLOW_WRITE_MS = const(5)
 
@@ -103,7 +105,7 @@ class Hal:
         self._battery = ADC(Pin(board["battery_pin"]))
         self._full_scale_mv = board["battery_full_scale_mv"]
         self._strap = Pin(board["strap_pin"], Pin.IN, Pin.PULL_UP)
-        self._buzzer = Buzzer(board["buzzer_pin"])
+        self._signals = Signal(board)
         self._wdt = None  # made by the first feeding; nothing stops it after that
         self._last_us = time.ticks_us()
         self._ms = time.ticks_ms() & TICKS_MASK
@@ -115,7 +117,7 @@ class Hal:
         self.stepped = self._engine.stepped
         self.witness = self._encoder.count
         self.feed = self._enable.feed
-        self.tone = self._buzzer.tone
+        self.tone = self._signals.tone
 
     def _on_port(self, _pin):
         self._port_edge = True
@@ -171,6 +173,14 @@ class Hal:
         machine.mem32[_SCRATCH] = _SCRATCH_MARK | cause
         machine.reset()
 
+    def code_hash(self):
+        """Names the content of the image; tools/image.py froze it in. An image built otherwise has none."""
+        try:
+            from build_id import HASH
+        except ImportError:
+            return "none"
+        return HASH
+
     def random32(self):
         return int.from_bytes(os.urandom(4), "little")
 
@@ -198,17 +208,69 @@ def _boot_cause():
     return BOOT_POWER
 
 
-class Buzzer:
-    """Plays the burst of a signal again and again, stepped by a timer; see SIGNALS in alarms.py for the shapes."""
+class Signal:
+    """Buzzer and lamps: plays a row of alarms.SIGNALS again and again, stepped by a timer so that nothing waits for it."""
 
-    def __init__(self, pin):
-        self._pwm = PWM(Pin(pin), freq=800, duty_u16=0)
+    def __init__(self, board):
+        self._pwm = PWM(Pin(board["buzzer_pin"]), freq=_TONE_HZ, duty_u16=0)
+        self._lamps = {"red": Pin(board["lamp_red_pin"], Pin.OUT, value=0), "yellow": Pin(board["lamp_yellow_pin"], Pin.OUT, value=0)}
         self._timer = Timer()
-        self._running = False
-        self._burst = ()  # ms of sound, ms of silence, ms of sound, ...
+        self._step_bound = self._step
+        self._signal = 0
+        self._burst = _Cycle(self._sound)
+        self._light = _Cycle(self._shine)
+        self._lamp = None
+
+    def tone(self, signal):
+        """signal: row of SIGNALS, its TEST bit makes no difference here; 0 ends it."""
+        if signal == self._signal:
+            return
+        self._timer.deinit()
+        self._sound(0)
+        self._shine(0)
+        self._signal = signal
+        light, on_ms, off_ms, burst = SIGNALS[signal & ~TEST]
+        self._lamp = self._lamps.get(light)
+        if burst:
+            self._burst.begin(burst)
+            self._light.begin((on_ms, off_ms))
+            self._timer.init(period=_TONE_SLICE_MS, mode=Timer.PERIODIC, callback=self._step_bound)
+
+    def _step(self, _timer):
+        self._burst.step()
+        self._light.step()
+
+    def _sound(self, on):
+        self._pwm.duty_u16(0x8000 if on else 0)
+
+    def _shine(self, on):
+        if self._lamp:
+            self._lamp.value(on)
+
+
+class _Cycle:
+    """Switches something by a row of ms: on, off, on, off, ... and again. step() is called each slice and allocates nothing."""
+
+    def __init__(self, switch):
+        self._switch = switch
+        self._row = ()
         self._place = 0
         self._left_ms = 0
 
-    def tone(self, signal):
-        self._timer.deinit()
-        self._pwm.duty_u16(0)
+    def begin(self, row):
+        self._row = row
+        self._place = 0
+        self._left_ms = row[0]
+        self._switch(1)
+
+    def step(self):
+        self._left_ms -= _TONE_SLICE_MS
+        if self._left_ms > 0:
+            return
+        place = self._place
+        while self._left_ms <= 0:
+            place = (place + 1) % len(self._row)
+            self._left_ms += self._row[place]
+        if place & 1 != self._place & 1:
+            self._switch(place & 1 ^ 1)
+        self._place = place

@@ -49,10 +49,11 @@ def content_hash(manifest: Path) -> str:
 
 
 def _frozen_manifest(manifest: Path, out: Path) -> Path:
-    """A manifest of one fixed path that includes ours: cmake remembers the path, and must freeze anew each time."""
+    """A manifest of one fixed path that includes ours, and names the build: cmake remembers the path, and must freeze anew."""
     out.mkdir(parents=True, exist_ok=True)
     fixed = out / "manifest.py"
-    fixed.write_text(f'include("{manifest}")\n', encoding="utf-8")
+    fixed.write_text(f'include("{manifest}")\nmodule("build_id.py")\n', encoding="utf-8")
+    (out / "build_id.py").write_text(f'HASH = "{content_hash(manifest)}"\n', encoding="utf-8")
     (out / "frozen_content.c").unlink(missing_ok=True)
     shutil.rmtree(out / "frozen_mpy", ignore_errors=True)
     return fixed
