@@ -1,0 +1,186 @@
+"""Commands of `python -m hil`. Exit: 0 passed, 1 failed, 2 the bench (or what it was given) is unusable."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hil import result, runner
+from hil.errors import BenchError
+from hil.plant.config import RigConfig
+from hil.plant.rig import Rig
+from hil.prescription import find_program, load_program
+from hil.quantity import span_text, whole
+from hil.scenario import find_scenario, load_scenario, shipped_scenarios
+from hil.targets.unix import UnixTarget
+
+UNUSABLE = result.EXIT[result.UNUSABLE]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn every error of ours into a sentence and an exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.do(args)
+        return code
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return UNUSABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m hil", description="A bench for the doseloop pump. Not a medical device.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="run a scenario and judge it").add_argument)
+    _add_serve(commands.add_parser("serve", help="a running simulated pump for any serial client").add_argument)
+    listing = commands.add_parser("list", help="the scenarios that are shipped")
+    listing.set_defaults(do=_list)
+    program = commands.add_parser("program", help="work with program files")
+    check = program.add_subparsers(required=True, metavar="ACTION").add_parser("check", help="compile a program file and show it")
+    check.add_argument("file")
+    check.set_defaults(do=_check)
+    commands.choices["run"].set_defaults(do=_run)
+    commands.choices["serve"].set_defaults(do=_serve)
+    return parser
+
+
+def _add_run(add: Callable[..., object]) -> None:
+    add("scenario", help="a scenario file, or the name of a shipped one")
+    add("--target", default="unix", help="unix (virtual time), or any pyserial URL like /dev/ttyACM0 (default: unix)")
+    add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
+    add("--seed", type=int, help="of the simulated rig, instead of the scenario's")
+    add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
+    add("--balance", help="pyserial URL of an MT-SICS balance under a real pump")
+    add("--sample", help='how often the three witnesses are read, like "15 min"')
+    add("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_serve(add: Callable[..., object]) -> None:
+    add("--target", default="unix", choices=["unix"], help="what to serve (default: unix)")
+    add("--speed", type=_speed, default=1.0, help="virtual seconds per second (default: 1)")
+    add("--link", type=Path, help="also make this symbolic link to the serial path")
+    add("--out", type=Path, help="keep the pump's flash and messages here")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed: give a number above 0, up to 100000")
+    return speed
+
+
+# ---- run
+
+
+def _run(args: argparse.Namespace) -> int:
+    scenario = load_scenario(find_scenario(args.scenario))
+    sample_ms = whole(args.sample, "time (ms)", "--sample") if args.sample else None
+    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms)
+    if reason := runner.why_skipped(scenario, options):
+        print(f"skipped: {scenario.name} {reason}")
+        return 0
+    found = _with_bar(scenario.name, args.quiet, lambda progress: runner.run(scenario, options, progress))
+    _print_verdict(found, args.out)
+    return found.exit_code
+
+
+def _with_bar(name: str, quiet: bool, work: Callable[[runner.Progress], result.Result]) -> result.Result:
+    shape = "{desc} {percentage:3.0f}% |{bar}| {postfix}[{elapsed}<{remaining}]"
+    with tqdm(desc=name, total=1.0, disable=quiet, bar_format=shape, file=sys.stderr) as bar:
+
+        def progress(done_ms: int, planned_ms: int) -> None:
+            bar.total = planned_ms
+            bar.n = done_ms
+            bar.set_postfix_str(f"{span_text(done_ms - done_ms % 60_000)} ", refresh=False)
+            bar.update(0)
+
+        return work(progress)
+
+
+def _print_verdict(found: result.Result, out: Path) -> None:
+    print(f"{found.scenario}: {found.verdict.upper()} ({found.evidence}, {found.virtual_s:,.0f} s virtual in {found.wall_s:.1f} s)")
+    if found.reason:
+        print(f"  {found.reason}")
+    volumes = (("programmed (oracle)", found.expected_nl), ("ledger", found.authorised_nl), ("motion witness", found.witnessed_nl))
+    for name, value in (*volumes, ("balance", found.balance_nl)):
+        print(f"  {name:20s} {'not measured' if value is None else f'{value / 1000:12,.3f} uL'}")
+    if found.max_step_error is not None:
+        print(f"  {'largest step error':20s} {found.max_step_error:12.3f} steps")
+    print(f"  report: {out / 'report.html'}")
+
+
+# ---- serve
+
+
+def _serve(args: argparse.Namespace) -> int:
+    target = UnixTarget(Rig(RigConfig(), 1), work=args.out)
+    try:
+        target.start()
+        _announce(target, args)
+        target.serve(args.speed, _until_signal())
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if args.link and args.link.is_symlink():
+            args.link.unlink()
+        target.close()
+    print("stopped")
+    return 0
+
+
+def _announce(target: UnixTarget, args: argparse.Namespace) -> None:
+    if args.link:
+        if args.link.is_symlink():
+            args.link.unlink()
+        if args.link.exists():
+            raise BenchError(f"{args.link} exists and is no symbolic link: choose another path for --link")
+        args.link.symlink_to(target.serial_path)
+    path = args.link or target.serial_path
+    print(f"a simulated pump (not a medical device) is on {path}, {args.speed:g} virtual seconds per second")
+    print(f"  try: python -m serial.tools.miniterm --eol LF {path}   then type STAT? or STOP; Ctrl-C here ends it", flush=True)
+
+
+def _until_signal() -> Callable[[], bool]:
+    """True until SIGTERM (Ctrl-C is an exception)."""
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
+    return lambda: not ended
+
+
+# ---- list, program check
+
+
+def _list(args: argparse.Namespace) -> int:
+    for path in shipped_scenarios():
+        scenario = load_scenario(path)
+        where = "unix only" if scenario.needs_virtual else "any target"
+        print(f"{scenario.name:26s} {where:11s} {scenario.title}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    program = load_program(find_program(args.file))
+    print(f"{program.name}: {program.conc_mcg_ml} mcg/mL, hash {program.hash()}")
+    for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
+        dose = program.day_ng(day)
+        print(f"  {day}  {dose / 1000:>10,.3f} mcg  {dose / program.conc_mcg_ml:>10,.3f} uL  {len(program.of_day(day))} segments")
+    for line in program.canonical_lines():
+        print(f"  {line}")
+    return 0

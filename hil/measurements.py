@@ -1,0 +1,70 @@
+"""The figures of a run and their limits: three witnesses of one volume against each other and against the oracle."""
+
+from __future__ import annotations
+
+from hil.recorder import Recorder
+from hil.result import Measurement, Result
+from hil.scenario import Scenario
+from hil.targets.base import Target
+from hil.targets.unix import UnixTarget
+
+
+def take_all(result: Result, scenario: Scenario, target: Target, recorder: Recorder, *, days_as_written: bool) -> None:
+    """Fill the result's figures from its last sample and the target."""
+    result.virtual_s = recorder.since_ms() / 1000
+    if not result.samples or recorder.expectation is None:
+        return
+    last = result.samples[-1]
+    result.expected_nl = recorder.expected_nl()
+    result.authorised_nl, result.witnessed_nl, result.balance_nl = last.authorised_nl, last.witnessed_nl, last.balance_nl
+    result.measurements[:0] = [
+        *_against_oracle(result, scenario),
+        *_between_witnesses(result, scenario),
+        *_steps(result, scenario, target, recorder),
+    ]
+    if scenario.expected.volume_nl is not None and days_as_written:
+        wanted = float(scenario.expected.volume_nl * scenario.days)
+        result.measurements.append(
+            Measurement("expected by the story", result.expected_nl, "nL", wanted - 0.5, wanted + 0.5, "[expected] volume")
+        )
+
+
+def _against_oracle(result: Result, scenario: Scenario) -> list[Measurement]:
+    expected, authorised = result.expected_nl or 0.0, result.authorised_nl or 0.0
+    slack = scenario.limits.ledger_nl
+    found = [Measurement("ledger minus oracle", authorised - expected, "nL", -slack, slack, "R-PRF-4: within one step")]
+    if expected > 0:
+        share = scenario.limits.witness_percent
+        value = 100 * ((result.witnessed_nl or 0.0) - expected) / expected
+        found.append(Measurement("motion witness against oracle", value, "%", *_band(share, expected), "R-ALM-3"))
+    return found
+
+
+def _band(percent: float, expected_nl: float) -> tuple[float, float]:
+    """A limit in percent, never tighter than two steps of the rig."""
+    band = max(percent, 100 * 20.0 / expected_nl)
+    return -band, band
+
+
+def _between_witnesses(result: Result, scenario: Scenario) -> list[Measurement]:
+    last, witnessed = result.samples[-1], result.witnessed_nl or 0.0
+    if last.balance_nl is None or witnessed <= 0:
+        return []
+    value = 100 * (last.balance_nl - witnessed) / witnessed
+    noise = 100 * (last.balance_noise_nl or 0.0) / witnessed
+    limit = scenario.limits.balance_percent + noise
+    return [
+        Measurement("balance against motion witness", value, "%", -limit, limit, "FACTS: peristaltic head, uncalibrated"),
+        Measurement("noise of the balance (2 sigma)", noise, "%", None, None, "FACTS: gravimetry"),
+    ]
+
+
+def _steps(result: Result, scenario: Scenario, target: Target, recorder: Recorder) -> list[Measurement]:
+    """The step error needs the edges, which only the simulated rig (or a logic analyser) has."""
+    if not isinstance(target, UnixTarget) or recorder.expectation is None:
+        return []
+    edges_us = target.rig.edges_us()
+    result.max_step_error = recorder.expectation.step_error(edges_us, target.now_ms() * 1000)
+    result.step_errors = recorder.expectation.error_curve(edges_us)
+    high = scenario.limits.max_step_error
+    return [Measurement("largest step error", result.max_step_error, "steps", 0.0, high, "R-PRF-4: within one step at every instant")]

@@ -1,0 +1,128 @@
+"""The state of a run in progress: time, the pump's clock, and the oracle kept in step with what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hil.errors import TargetError
+from hil.expectation import Expectation
+from hil.link import Restarted
+from hil.prescription import Program
+from hil.pump import Pump, leading_int
+from hil.recorder import Recorder
+from hil.result import Outcome
+from hil.scenario import Scenario
+from hil.targets.base import Target
+from hil.targets.unix import UnixTarget
+
+DAY_MS = 86_400_000
+
+
+class Play:
+    """What the steps act on."""
+
+    def __init__(
+        self, scenario: Scenario, target: Target, pump: Pump, recorder: Recorder, progress: Callable[[int, int], None], planned_ms: int
+    ) -> None:
+        self.scenario = scenario
+        self.target = target
+        self.pump = pump
+        self.recorder = recorder
+        self.expectation: Expectation | None = None  # from the first RUN on
+        self.program: Program | None = None  # the one committed last
+        self.clock_shift_ms = 0  # the pump's clock against the host's
+        self.clock_kept = True
+        self.ordered_run = False  # a person wants it to run (RUN, no STOP since)
+        self._progress = progress
+        self._planned_ms = planned_ms
+        self._begun_ms = 0
+        self._next_sample_ms = 0
+
+    # ---- time
+
+    @property
+    def now_us(self) -> int:
+        return self.target.now_ms() * 1000
+
+    def local_unix_ms(self) -> int:
+        """What the pump's clock shows, local, as ms."""
+        return round(self.target.unix_s() * 1000) + self.clock_shift_ms + self.scenario.offset_min * 60_000
+
+    def advance(self, span_ms: int) -> None:
+        """Let time pass, with a sample at each of the scenario's intervals."""
+        end_ms = self.target.now_ms() + span_ms
+        while self.target.now_ms() < end_ms:
+            self._pass_to(min(end_ms, max(self._next_sample_ms, self.target.now_ms() + 1)))
+            if self.target.now_ms() >= self._next_sample_ms and self.recorder.zero_ms is not None:
+                self.follow(self.recorder.sample())
+                self._next_sample_ms += self.scenario.setup.sample_ms
+        self.reopen()
+
+    def _pass_to(self, end_ms: int) -> None:
+        self.target.advance_to(end_ms)
+        self.reopen()
+        done_ms = self.target.now_ms() - self._begun_ms
+        self._planned_ms = max(self._planned_ms, done_ms)
+        self._progress(done_ms, self._planned_ms)
+
+    # ---- restarts
+
+    def restarted(self, watchdog: bool) -> None:
+        """Called at the instant of a restart, before the firmware runs again."""
+        if self.expectation is not None and isinstance(self.target, UnixTarget):
+            self.expectation.restarted(self.now_us, self.target.rig.engine.total, self.clock_kept or watchdog)
+
+    def reopen(self) -> None:
+        """A new session, if the pump restarted meanwhile."""
+        for _ in range(5):
+            if self.pump.link.session is not None:
+                return
+            try:
+                self.pump.open()
+            except Restarted:
+                continue
+        raise TargetError("the pump restarts again and again; see pump/firmware.log beside the report")
+
+    # ---- setting up
+
+    def set_up(self) -> None:
+        """Clock, calibration, and the therapy that is taken over."""
+        scenario = self.scenario
+        self.pump.set_time(round(self.target.unix_s()), scenario.offset_min)
+        if scenario.calibration:
+            self.pump.calibrate(scenario.calibration)
+        if scenario.history is None:
+            return
+        before = scenario.history.program or scenario.program
+        self.pump.take_over(
+            scenario.history, None if scenario.history.phase == "screened" else before, before.conc_mcg_ml if before else None
+        )
+        self.program = None if scenario.history.phase == "screened" else before
+
+    def begin(self) -> None:
+        """The first RUN was accepted now."""
+        self._begun_ms = self.target.now_ms()
+        self._next_sample_ms = self._begun_ms + self.scenario.setup.sample_ms
+        spm = int(self.scenario.calibration.get("spm", 100_000))
+        self.expectation = expectation = Expectation(self.now_us, spm)
+        expectation.clock(self.now_us, *divmod(self.local_unix_ms(), 1000))
+        if self.program is not None:
+            expectation.commit(self.now_us, self.program)
+        expectation.run(self.now_us)
+        self.recorder.begin(expectation)
+
+    # ---- the oracle in step with the pump
+
+    def follow(self, stat: dict[str, str]) -> None:
+        """An alarm may have stopped the basal, or let it go on again, since the last look."""
+        expectation = self.expectation
+        if expectation is None or not self.ordered_run or not isinstance(self.target, UnixTarget):
+            return
+        flows = leading_int(stat.get("rate", "0")) > 0
+        if flows != expectation.running:
+            expectation.resume_at(self.now_us, self.target.rig.engine.total, flows)
+
+    # ---- the record of the story
+
+    def outcome(self, where: str, what: str, ok: bool, detail: str = "") -> None:
+        self.recorder.result.outcomes.append(Outcome(self.recorder.since_ms(), where, what, ok, detail))

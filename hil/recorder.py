@@ -1,0 +1,135 @@
+"""Keeps what a run shows: the time series, the alarms from on to off, the refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hil.errors import Refused
+from hil.expectation import Expectation
+from hil.pump import Counts, Pump, leading_int
+from hil.result import AlarmSpan, Result, Sample
+from hil.targets.base import Target
+from hil.targets.unix import UnixTarget
+from hil.weighing import Weighed, Weighing
+
+NL_PER_ML = 1_000_000
+
+
+class Recorder:
+    """Samples one run into its Result; nothing is kept before `begin`."""
+
+    def __init__(self, result: Result, target: Target, pump: Pump, weighing: Weighing | None, *, turn: tuple[int, int]) -> None:
+        self.result = result
+        self.zero_ms: int | None = None  # of the first RUN
+        self.expectation: Expectation | None = None
+        self._target = target
+        self._pump = pump
+        self._weighing = weighing
+        self._steps_per_turn, self._counts_per_turn = turn
+        self._first: Counts | None = None
+        self._true_zero_nl = 0.0
+        self._open: dict[str, AlarmSpan] = {}
+
+    def begin(self, expectation: Expectation) -> None:
+        """The first RUN was accepted now."""
+        self.zero_ms = self._target.now_ms()
+        self.expectation = expectation
+        self._first = self._pump.counts()
+        if isinstance(self._target, UnixTarget):
+            self._true_zero_nl = self._target.rig.delivered_nl
+            expectation.base(self._target.rig.engine.total)
+        if self._weighing:
+            self._weighing.begin()
+        self.sample()
+
+    def since_ms(self) -> int:
+        """Ms since the first RUN; 0 before it."""
+        return self._target.now_ms() - self.zero_ms if self.zero_ms is not None else 0
+
+    # ---- volumes since the first RUN
+
+    def authorised_nl(self, counts: Counts) -> float:
+        return (counts.authorised - self._zero().authorised) * NL_PER_ML / self._spm()
+
+    def witnessed_nl(self, counts: Counts) -> float:
+        steps = (counts.witness - self._zero().witness) * self._steps_per_turn / self._counts_per_turn
+        return steps * NL_PER_ML / self._spm()
+
+    def _zero(self) -> Counts:
+        return self._first or Counts(0, 0, 0, 0, 0, 0, 0)
+
+    def _spm(self) -> int:
+        return self.expectation.steps_per_ml if self.expectation else 100_000
+
+    def balance(self) -> Weighed | None:
+        return self._weighing.delivered() if self._weighing and self.zero_ms is not None else None
+
+    def expected_nl(self) -> float | None:
+        if self.expectation is None or self.zero_ms is None:
+            return None
+        return self.expectation.volume_nl(self.zero_ms * 1000, self._target.now_ms() * 1000)
+
+    # ---- the time series
+
+    def sample(self) -> dict[str, str]:
+        """One row; gives the pump's status."""
+        stat = self._pump.stat()
+        self.note_alarms(stat)
+        if self.expectation is None or self.zero_ms is None:
+            return stat
+        counts, weighed = self._pump.counts(), self.balance()
+        now_us = self._target.now_ms() * 1000
+        self.result.samples.append(
+            Sample(
+                t_s=self.since_ms() / 1000,
+                programmed_nl=self.expectation.volume_nl(self.zero_ms * 1000, now_us),
+                authorised_nl=self.authorised_nl(counts),
+                witnessed_nl=self.witnessed_nl(counts),
+                balance_nl=weighed.volume_nl if weighed else None,
+                balance_noise_nl=weighed.noise_nl if weighed else None,
+                true_nl=self._true_nl(),
+                reservoir_nl=leading_int(stat.get("res", "0")),
+                battery_mv=leading_int(stat.get("battery", "0")),
+                rate_ng_h=leading_int(stat.get("rate", "0")),
+                alarms=leading_int(stat.get("alarms", "0")),
+            )
+        )
+        return stat
+
+    def _true_nl(self) -> float | None:
+        """What the simulated rig really gave; nobody knows that of a real one."""
+        return self._target.rig.delivered_nl - self._true_zero_nl if isinstance(self._target, UnixTarget) else None
+
+    # ---- alarms and refusals
+
+    def note_alarms(self, stat: dict[str, str]) -> set[str]:
+        """Keep what came on and went; gives what is on."""
+        if leading_int(stat.get("alarms", "0")) == 0 and not self._open:
+            return set()
+        rows = self._pump.alarms()
+        for code, row in rows.items():
+            if code not in self._open:
+                self._open[code] = AlarmSpan(code, row.get("priority", ""), self._on_ms(row, stat), None)
+        for code in set(self._open) - set(rows):
+            self.result.alarms.append(replace(self._open.pop(code), off_ms=self.since_ms()))
+        return set(rows)
+
+    def _on_ms(self, row: dict[str, str], stat: dict[str, str]) -> int:
+        """When it came on, by the pump's own word where its clock says it, else when it was seen."""
+        now, since = leading_int(stat.get("now", "0")), leading_int(row.get("since", "0"))
+        age_ms = (now - since) * 1000 if stat.get("clock") == "set" and 0 < since <= now else 0
+        return self.since_ms() - age_ms
+
+    def end_alarms(self) -> None:
+        self.result.alarms += self._open.values()
+        self.result.alarms.sort(key=lambda span: span.on_ms)
+        self._open = {}
+
+    def refusal(self, refused: Refused) -> None:
+        entry: dict[str, Any] = {"t_s": self.since_ms() / 1000, "verb": refused.verb, "code": refused.code, "text": refused.text}
+        self.result.refusals.append(entry)
+
+    def seen_codes(self) -> set[str]:
+        """Every alarm seen so far in this run."""
+        return {span.code for span in self.result.alarms} | set(self._open)

@@ -1,0 +1,190 @@
+"""What a run leaves behind for programs: result.json, junit.xml, the time series."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+PASSED = "passed"
+FAILED = "failed"
+UNUSABLE = "unusable"
+EXIT = {PASSED: 0, FAILED: 1, UNUSABLE: 2}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A figure with its limits; None as a limit is none."""
+
+    name: str
+    value: float | None
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    why: str = ""  # the requirement or the source of the limits
+
+    @property
+    def verdict(self) -> str:
+        if self.low is None and self.high is None:
+            return "noted"
+        if self.value is None or self.value != self.value:
+            return FAILED
+        inside = (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
+        return PASSED if inside else FAILED
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One step of the story and whether it went as promised."""
+
+    t_ms: int  # since the first RUN (negative: before)
+    where: str
+    what: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class AlarmSpan:
+    """An alarm from on to off (None: still on at the end), in ms since the first RUN."""
+
+    code: str
+    priority: str
+    on_ms: int
+    off_ms: int | None
+
+
+@dataclass
+class Sample:
+    """One row of the time series; volumes in nL since the first RUN, None where nothing measured it."""
+
+    t_s: float
+    programmed_nl: float
+    authorised_nl: float
+    witnessed_nl: float
+    balance_nl: float | None
+    balance_noise_nl: float | None
+    true_nl: float | None
+    reservoir_nl: float
+    battery_mv: int
+    rate_ng_h: float
+    alarms: int
+
+
+@dataclass
+class Result:
+    """Everything about one run."""
+
+    scenario: str
+    title: str
+    story: str
+    target: str
+    evidence: str
+    seed: int
+    verdict: str = UNUSABLE
+    reason: str = ""  # why it is unusable, or what failed first
+    versions: dict[str, str] = field(default_factory=dict)
+    virtual_s: float = 0.0
+    wall_s: float = 0.0
+    expected_nl: float | None = None
+    authorised_nl: float | None = None
+    witnessed_nl: float | None = None
+    balance_nl: float | None = None
+    max_step_error: float | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    alarms: list[AlarmSpan] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    step_errors: list[tuple[float, float]] = field(default_factory=list)  # (s since the first RUN, largest in that stretch)
+
+    def judge(self) -> None:
+        """Passed, if every step went as promised and every figure is within its limits."""
+        bad = [f"{o.where}: {o.what}: {o.detail}".rstrip(": ") for o in self.outcomes if not o.ok]
+        bad += [f"{m.name} is {shown(m.value)} {m.unit}, allowed {limits_text(m)}" for m in self.measurements if m.verdict == FAILED]
+        self.verdict = FAILED if bad else PASSED
+        self.reason = bad[0] if bad else ""
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT[self.verdict]
+
+    def as_json(self) -> dict[str, Any]:
+        plain = {key: value for key, value in asdict(self).items() if key not in ("samples", "measurements", "step_errors")}
+        plain["measurements"] = [m.as_json() for m in self.measurements]
+        return plain
+
+
+def shown(value: float | None) -> str:
+    """A figure with as many digits as it deserves."""
+    if value is None:
+        return "not measured"
+    if value == int(value) and abs(value) < 1e12:
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def limits_text(m: Measurement) -> str:
+    if m.low is None and m.high is None:
+        return "no limit"
+    if m.low is None:
+        return f"at most {shown(m.high)}"
+    if m.high is None:
+        return f"at least {shown(m.low)}"
+    return f"{shown(m.low)} to {shown(m.high)}"
+
+
+def versions(extra: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """What the run depended on."""
+    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for package in ("doseloop", "pyserial", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "from source"
+    return {**found, **dict(extra)}
+
+
+def write_json(result: Result, path: Path) -> None:
+    path.write_text(json.dumps(result.as_json(), indent=2) + "\n", "utf-8")
+
+
+def write_csv(result: Result, path: Path) -> None:
+    names = list(Sample.__dataclass_fields__)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for sample in result.samples:
+            row = asdict(sample)
+            writer.writerow(["" if row[name] is None else _rounded(row[name]) for name in names])
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3)
+
+
+def write_junit(result: Result, path: Path) -> None:
+    """Each step and each measurement is a test case."""
+    cases = [(o.what, o.where, o.ok, o.detail) for o in result.outcomes]
+    cases += [(m.name, m.why, m.verdict != FAILED, f"{shown(m.value)} {m.unit}, allowed {limits_text(m)}") for m in result.measurements]
+    suite = ElementTree.Element("testsuite", name=result.scenario, tests=str(max(1, len(cases))), time=f"{result.wall_s:.3f}")
+    for name, where, ok, detail in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=f"{result.scenario}.{where}", name=name)
+        if not ok:
+            ElementTree.SubElement(case, "failure", message=detail)
+    if result.verdict == UNUSABLE:
+        case = ElementTree.SubElement(suite, "testcase", classname=result.scenario, name="bench")
+        ElementTree.SubElement(case, "error", message=result.reason)
+    suite.set("failures", str(sum(not ok for _, _, ok, _ in cases)))
+    suite.set("errors", str(int(result.verdict == UNUSABLE)))
+    ElementTree.indent(suite)
+    ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)

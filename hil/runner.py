@@ -1,0 +1,203 @@
+"""Runs one scenario on one target: sets the pump up, plays the timeline, judges, and leaves the evidence in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil import measurements, report, result
+from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
+from hil.acts import Acts
+from hil.channel import SerialLog
+from hil.errors import BenchError, BenchUnusable, Refused
+from hil.instruments import MtSicsBalance, SimulatedBalance
+from hil.link import Link
+from hil.plant.rig import Rig
+from hil.play import Play
+from hil.pump import Pump
+from hil.recorder import Recorder
+from hil.result import Result
+from hil.scenario import Scenario
+from hil.targets.base import Target
+from hil.targets.lockstep import CAUSES, POWER
+from hil.targets.serial_url import SerialUrlTarget
+from hil.targets.unix import UnixTarget
+from hil.weighing import BLANK_CYCLE_MS, BLANK_CYCLES, Weighing
+
+DAY_MS = 86_400_000
+BLANK_S = BLANK_CYCLES * BLANK_CYCLE_MS // 1000
+Progress = Callable[[int, int], None]  # (virtual ms played, ms planned)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: all of it from the command line."""
+
+    target: str = "unix"
+    out: Path = Path("build/bench")
+    seed: int | None = None
+    days: int | None = None
+    balance_url: str | None = None
+    sample_ms: int | None = None
+
+
+def run(scenario: Scenario, options: Options, progress: Progress = lambda done, planned: None) -> Result:
+    """The whole run; what went wrong with the bench is in the result too, never an exception of BenchError."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    scenario = _adjusted(scenario, options)
+    seed = scenario.setup.seed
+    target = make_target(scenario, options, seed)
+    found = Result(scenario.name, scenario.title, scenario.story, target.name, target.evidence, seed)
+    started = time.monotonic()
+    run_of = Run(scenario, options, target, found, progress)
+    try:
+        run_of.play()
+        found.judge()
+    except BenchUnusable as error:
+        found.verdict, found.reason = result.UNUSABLE, str(error)
+    finally:
+        run_of.close()
+    found.wall_s = time.monotonic() - started
+    write_all(found, options.out)
+    return found
+
+
+def _adjusted(scenario: Scenario, options: Options) -> Scenario:
+    setup = scenario.setup
+    days = options.days or scenario.days
+    sample_ms = options.sample_ms or max(setup.sample_ms, days * DAY_MS // 400 if days > scenario.days else 0)
+    seed = setup.seed if options.seed is None else options.seed
+    return dataclasses.replace(scenario, days=days, setup=dataclasses.replace(setup, seed=seed, sample_ms=sample_ms))
+
+
+def make_target(scenario: Scenario, options: Options, seed: int) -> Target:
+    """The pump to test. A simulated one begins earlier, by the blank of its balance."""
+    if options.target != "unix":
+        return SerialUrlTarget(options.target)
+    rig = Rig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s - BLANK_S), seed)
+    target = UnixTarget(rig, seed=seed, work=options.out / "pump", board=scenario.board)
+    target.lockstep.ticks_start = scenario.setup.ticks_start
+    return target
+
+
+def write_all(found: Result, out: Path) -> None:
+    result.write_json(found, out / "result.json")
+    result.write_csv(found, out / "timeseries.csv")
+    result.write_junit(found, out / "junit.xml")
+    report.write(found, out / "report.html")
+
+
+class Run:
+    """One run, from the erased pump to the last figure."""
+
+    def __init__(self, scenario: Scenario, options: Options, target: Target, found: Result, progress: Progress) -> None:
+        self.scenario = scenario
+        self.options = options
+        self.target = target
+        self.result = found
+        self.log = SerialLog(options.out / "serial.log", lambda: target.now_ms() / 1000)
+        self._progress = progress
+        self._simulated: SimulatedBalance | None = None
+        self._weighing: Weighing | None = None
+        self._recorder: Recorder | None = None
+
+    def play(self) -> None:
+        """Everything; BenchUnusable where the bench cannot go on, with what was measured kept."""
+        self._weighing = self._find_balance()
+        self.target.start()
+        link = Link(self.target.channel(), log=self.log, wall=self.target.unix_s, seed=self.scenario.setup.seed)
+        pump = Pump(link, self.target.unix_s)
+        rig = self.scenario.rig
+        turn = (rig.steps_per_turn, rig.encoder_counts_per_turn)
+        self._recorder = recorder = Recorder(self.result, self.target, pump, self._weighing, turn=turn)
+        play = Play(self.scenario, self.target, pump, recorder, self._progress, planned_ms(self.scenario))
+        acts = Acts(play)
+        self._watch_restarts(link, play)
+        self._set_up(pump, play, acts)
+        try:
+            for step in self.scenario.timeline:
+                acts.do(step)
+            recorder.sample()
+        finally:
+            self._take_figures(recorder)
+
+    def _set_up(self, pump: Pump, play: Play, acts: Acts) -> None:
+        """Bring the pump to where the story begins. A refusal here ends the run: there is nothing to measure then."""
+        try:
+            fields = pump.open()
+            self.result.versions = result.versions(
+                [("firmware", fields.get("fw", "?")), ("board", fields.get("board", "?")), *self.target.versions().items()]
+            )
+            play.set_up()
+            if self.scenario.setup.run:
+                acts.first_run()
+        except Refused as refused:
+            raise BenchUnusable(f"the pump could not be set up for this scenario: {refused}") from None
+        except BenchUnusable:
+            raise
+        except BenchError as error:
+            raise BenchUnusable(f"the pump could not be set up for this scenario: {error}") from None
+
+    def _watch_restarts(self, link: Link, play: Play) -> None:
+        def told(cause: int) -> None:
+            link.forget()
+            self.log.note("--", f"the pump restarts: {CAUSES.get(cause, cause)}".encode())
+            play.restarted(watchdog=cause != POWER)
+
+        self.target.on_restart(told)
+
+    def _take_figures(self, recorder: Recorder) -> None:
+        recorder.end_alarms()
+        as_written = self.options.days in (None, self.scenario.days)
+        measurements.take_all(self.result, self.scenario, self.target, recorder, days_as_written=as_written)
+
+    # ---- the balance
+
+    def _find_balance(self) -> Weighing | None:
+        """The simulated balance of the simulated rig, or the one named; blank first, the pump still off."""
+        url = self.options.balance_url
+        if url is None and isinstance(self.target, UnixTarget):
+            self._simulated = SimulatedBalance(self.target.rig.load, self.scenario.balance, self.scenario.setup.seed)
+            url = self._simulated.path
+        if url is None:
+            return None
+        balance = MtSicsBalance(url, clock=lambda: self.target.now_ms() / 1000)
+        self.result.versions["balance"] = balance.identify().model
+        weighing = Weighing(balance, self.scenario.rig.temperature_c)
+        weighing.blank(lambda ms: self.target.advance_to(self.target.now_ms() + ms))
+        return weighing
+
+    def close(self) -> None:
+        for thing in (self._weighing, self._simulated, self.target, self.log):
+            if thing is not None:
+                thing.close()
+
+
+def planned_ms(scenario: Scenario) -> int:
+    """How much virtual time the timeline takes, as far as it can be told before."""
+    return sum(_span_ms(step, scenario.days) for step in scenario.timeline) or 1
+
+
+def _span_ms(step: Step, days: int) -> int:
+    action = step.action
+    if isinstance(action, Advance):
+        return days * DAY_MS if action.span_ms is None else action.span_ms
+    if isinstance(action, AdvanceTo):
+        return DAY_MS // 2
+    if isinstance(action, AdvanceUntil):
+        return action.within_ms // 2
+    if isinstance(action, Repeat):
+        return action.times * sum(_span_ms(inner, days) for inner in action.steps)
+    return 0
+
+
+def why_skipped(scenario: Scenario, options: Options) -> str | None:
+    """Why this scenario cannot run on this target; None if it can."""
+    if options.target == "unix":
+        return None
+    if scenario.needs_virtual:
+        return f"needs virtual time and scripted faults, which {options.target} has not ({scenario.needs_virtual})"
+    return None

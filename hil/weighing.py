@@ -1,0 +1,69 @@
+"""The third witness: what the balance says was delivered, with its blank and its noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hil.instruments import Evaporation, MtSicsBalance, Reading, volume_nl
+from hil.instruments.gravimetry import mean_of
+
+BLANK_CYCLES = 10
+BLANK_CYCLE_MS = 3_600_000
+REPEATS = 5  # readings a point: repeated weighing takes the noise down
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A volume and how sure it is (two standard deviations)."""
+
+    volume_nl: float
+    noise_nl: float
+
+
+class Weighing:
+    """Reads one balance and turns grams into nL since `begin`."""
+
+    def __init__(self, balance: MtSicsBalance, temperature_c: float) -> None:
+        self._balance = balance
+        self._temperature_c = temperature_c
+        self._blank: Evaporation | None = None
+        self._zero: Reading | None = None
+
+    def blank(self, wait: Callable[[int], None]) -> None:
+        """Ten cycles with nothing delivered; `wait(ms)` lets time pass."""
+        readings = [self._point()]
+        for _ in range(BLANK_CYCLES):
+            wait(BLANK_CYCLE_MS)
+            readings.append(self._point())
+        self._blank = Evaporation.from_blank(readings)
+
+    def begin(self) -> None:
+        """From here on."""
+        self._zero = self._point()
+
+    def delivered(self) -> Weighed:
+        """Since begin, corrected for what evaporated."""
+        assert self._zero is not None, "begin() first"
+        point = self._point()
+        mass_g = (self._blank.corrected_g(point, self._zero.t) if self._blank else point.mass_g) - self._zero.mass_g
+        return Weighed(volume_nl(mass_g, self._temperature_c), self._noise_nl(point.t - self._zero.t))
+
+    def _noise_nl(self, span_s: float) -> float:
+        """Of two points and of the blank, which grows with the time it is stretched over."""
+        if self._blank is None:
+            return 0.0
+        point_g = self._blank.spread_g_h * (BLANK_CYCLE_MS / 3_600_000) / 2**0.5
+        blank_g = point_g * 2**0.5 / BLANK_CYCLES * span_s / (BLANK_CYCLE_MS / 1000)
+        return 2e6 * math.sqrt(2 * point_g**2 + blank_g**2)
+
+    def _point(self) -> Reading:
+        return mean_of([self._balance.read() for _ in range(REPEATS)])
+
+    @property
+    def evaporation_g_h(self) -> float | None:
+        return self._blank.loss_g_h if self._blank else None
+
+    def close(self) -> None:
+        self._balance.close()

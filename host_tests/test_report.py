@@ -1,0 +1,102 @@
+"""What a run leaves behind: result.json, junit.xml, the CSV, and a page that stands alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from hil import result
+from hil.report import page
+from hil.result import AlarmSpan, Measurement, Outcome, Result, Sample
+
+DESIGN_FIELDS = {
+    "verdict", "target", "evidence", "scenario", "seed", "versions", "virtual_s", "wall_s", "expected_nl", "authorised_nl",
+    "witnessed_nl", "balance_nl", "max_step_error", "measurements", "alarms", "refusals",
+}  # fmt: skip
+
+
+@pytest.fixture
+def a_day() -> Result:
+    """A made-up day: a flat program, a balance with noise, two alarms."""
+    found = Result("made-up", "A made-up day", "Nothing ran.", "unix", "SIMULATED", 1)
+    found.versions = {"firmware": "0.1.0"}
+    found.virtual_s, found.wall_s, found.max_step_error = 86_400.0, 4.2, 0.984
+    found.expected_nl = found.authorised_nl = found.witnessed_nl = 175_000.0
+    found.balance_nl = 175_300.0
+    for i in range(97):
+        nl = 175_000 * i / 96
+        weighed = nl * 1.0017 + 400 * math.sin(i * 1.7)
+        found.samples.append(
+            Sample(900.0 * i, nl, nl - 5 * (i % 2), nl - 8, weighed, 300 + 3 * i, nl, 18e6 - nl, 3700, 14_000 + 2800 * (i >= 76), 0)
+        )
+    found.step_errors = [(144.0 * i, 0.9 + 0.08 * abs(math.sin(i))) for i in range(600)]
+    found.alarms = [AlarmSpan("PORT_OPEN", "HIGH", 3_600_000, 7_200_000), AlarmSpan("RESERVOIR_LOW", "LOW", 40_000_000, None)]
+    found.measurements = [Measurement("largest step error", 0.984, "steps", 0.0, 1.0, "R-PRF-4"), Measurement("noise", 0.5, "%")]
+    found.outcomes = [Outcome(0, "timeline[0]", "1 d pass", True), Outcome(86_400_000, "timeline[1]", 'stat: state = "<running>"', True)]
+    found.judge()
+    return found
+
+
+def test_result_json_has_every_field_of_the_design(a_day: Result, tmp_path: Path) -> None:
+    result.write_json(a_day, tmp_path / "result.json")
+    written = json.loads((tmp_path / "result.json").read_text())
+    assert written.keys() >= DESIGN_FIELDS
+    assert written["measurements"][0].keys() >= {"name", "value", "unit", "low", "high", "verdict"}
+
+
+def test_the_page_stands_alone_and_marks_every_figure_with_its_evidence(a_day: Result) -> None:
+    html = page(a_day)
+    assert not re.search(r'(?:src|href)="(?!#)|url\((?!#)|@import', html)
+    assert html.count("<svg") == 5
+    assert html.count("SIMULATED") >= 3 and "Not a medical device" in html
+
+
+def test_what_people_wrote_is_escaped(a_day: Result) -> None:
+    assert "&lt;running&gt;" in page(a_day)
+
+
+def test_a_run_with_nothing_measured_still_has_a_page() -> None:
+    found = Result("none", "Nothing", "Nothing.", "unix", "SIMULATED", 1, reason="the pump did not start")
+    html = page(found)
+    assert "the pump did not start" in html and "not measured" in html
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (1.0, 0.0, 1.0, "passed"),
+        (1.0001, 0.0, 1.0, "failed"),
+        (-0.1, 0.0, None, "failed"),
+        (None, 0.0, 1.0, "failed"),
+        (math.nan, 0.0, 1.0, "failed"),
+        (5.0, None, None, "noted"),
+    ],
+)
+def test_a_measurement_is_judged_by_its_limits(value: float | None, low: float | None, high: float | None, verdict: str) -> None:
+    assert Measurement("x", value, "nL", low, high).verdict == verdict
+
+
+def test_one_failed_step_fails_the_run_and_is_named(a_day: Result) -> None:
+    a_day.outcomes.append(Outcome(0, "timeline[2]", "PORT_OPEN is on", False, "on: none"))
+    a_day.judge()
+    assert (a_day.verdict, a_day.exit_code) == ("failed", 1)
+    assert a_day.reason == "timeline[2]: PORT_OPEN is on: on: none"
+
+
+def test_junit_counts_failures_and_an_unusable_bench(a_day: Result, tmp_path: Path) -> None:
+    a_day.outcomes.append(Outcome(0, "timeline[2]", "a step", False, "why"))
+    a_day.verdict, a_day.reason = "unusable", "the line went away"
+    result.write_junit(a_day, tmp_path / "junit.xml")
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "1", "1")
+
+
+def test_the_csv_has_one_row_a_sample(a_day: Result, tmp_path: Path) -> None:
+    result.write_csv(a_day, tmp_path / "t.csv")
+    rows = (tmp_path / "t.csv").read_text().splitlines()
+    assert len(rows) == 98 and rows[0].startswith("t_s,programmed_nl,authorised_nl")
