@@ -32,7 +32,8 @@ BOARD = {
     "reservoir_nl": 20_000_000,
     "threshold_nl": 2_000_000,
     "residual_nl": 500_000,
-    "dead_volume_nl": 240_000,  # pump tubing 100_000 and catheter 140_000
+    "dead_volume_tubing_nl": 100_000,
+    "dead_volume_catheter_nl": 140_000,
     # Supply.
     "battery_low_mv": 3300,
     "battery_low_clear_mv": 3400,
