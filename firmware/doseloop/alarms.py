@@ -153,7 +153,6 @@ class Alarms:
             alarm.priority = alarm.row_priority
             self._on.append(alarm)
         alarm.on = alarm.cause = True
-        alarm.acked = False
         alarm.due = now_ms
         alarm.detail = detail
         self._news(alarm.code + " on" + (" " + detail if detail else ""))
