@@ -47,6 +47,7 @@ class Dosing:
         self._rate_at = rate_at
         self._reserve = reserve
         self.running = False
+        self.exhausted = False  # not even one step is left to reserve: the usable volume is gone
         self.late = 0  # times the chain ran dry before its next lease
         self.late_steps = 0  # steps that fell due in such gaps; they are not made up
         self.reserved = 0  # steps that may still be put before a new reservation
@@ -130,7 +131,9 @@ class Dosing:
         self.reserved += self._reserve(steps)
         if self.reserved >= steps:
             return True
-        if self._single or self.reserved == 0:
+        if steps == 1:
+            self.exhausted = True
+            self._margin_ms = 0
             return False
         self._single = True
         self.settle(now)
@@ -217,6 +220,7 @@ class Dosing:
     def settle(self, now):
         """End after the pulse in progress, take back what was not stepped; the account is exact for `now` afterwards."""
         self.running = False
+        self.exhausted = False
         self._lease_ready = False
         if not self._anchors:
             return
@@ -288,6 +292,10 @@ class Dosing:
         anchor = self._anchor_at(now)
         num, den, count = _sum_at(anchor, min(now, anchor.end))
         return count + num // den
+
+    def chain_left_ms(self, ticks):
+        """How long the leases in the engine still last."""
+        return ticks_diff(self._chain_ms, ticks) if self._anchors else 0
 
     def outstanding(self, now):
         """Steps put to the engine that are not due yet."""

@@ -19,7 +19,7 @@ Attributes and calls (all quantities are integers):
   rtc()                 unix seconds of a clock that was kept over a power loss, or None
   rtc_set(unix_s)       set that clock
   tone(signal)          0 silent, else a row of alarms.SIGNALS; TEST bit for an alarm test
-  watchdog(ms)          feed the watchdog for that long
+  watchdog(ms)          the controller reports in: the hal goes on feeding its hardware watchdog for that long, no longer
   idle(ms)              sleep until then, a serial byte, or an edge of the port switch
   reset(cause)          restart the board; does not return
   serial, store         wire.py's and journal.py's lower ends

@@ -6,7 +6,7 @@ either rewrites nothing that was booked before. What a power cut left open is bo
 """
 
 from doseloop.hal import ticks_diff
-from doseloop.units import const
+from doseloop.units import DAY_MS, const
 
 _NL_PER_ML = const(1_000_000)
 
@@ -50,6 +50,8 @@ class Ledger:
         self._due = 0  # steps since boot that are in the totals
         self._raw = None  # raw witness reading that is in the totals
         self.refill_marks = (0, 0, 0, 0)  # authorised nl, witnessed nl, authorised ng, witnessed ng at the last refill
+        self.bolus_steps = 0  # of the dose steps
+        self._marks = []  # (elapsed, authorised ng, witnessed ng) each quarter of an hour, back to 24 h
         self.day = None  # local day and authorised ng at its midnight
         self.day_mark_ng = 0
 
@@ -116,6 +118,25 @@ class Ledger:
             self.day = local_day
             self.day_mark_ng = self.authorised_ng.total
 
+    def mark_quarter(self, now):
+        """Remember where the account stood, for the dose of the last 24 h."""
+        self.restore_mark(now, self.authorised_ng.total, self.witnessed_ng.total)
+
+    def restore_mark(self, at, authorised_ng, witnessed_ng):
+        self._marks.append((at, authorised_ng, witnessed_ng))
+        while len(self._marks) > 1 and self._marks[1][0] <= at - DAY_MS:
+            self._marks.pop(0)
+
+    def day_ng(self, now):
+        """(authorised, witnessed) ng of the last 24 h, to a quarter of an hour more."""
+        mark = (0, 0, 0)
+        for candidate in self._marks:
+            if candidate[0] <= now - DAY_MS:
+                mark = candidate
+        if mark[0] == 0 and self._marks:
+            mark = self._marks[0]
+        return self.authorised_ng.total - mark[1], self.witnessed_ng.total - mark[2]
+
     def today_ng(self):
         return self.authorised_ng.total - self.day_mark_ng
 
@@ -127,6 +148,7 @@ class Ledger:
             "tally": [self.authorised_nl.total, self.witnessed_nl.total, self.authorised_ng.total, self.witnessed_ng.total],
             "uncertain": self.uncertain_nl,
             "refill": list(self.refill_marks),
+            "bolus": self.bolus_steps,
             "day": [self.day, self.day_mark_ng],
         }
 
@@ -138,4 +160,5 @@ class Ledger:
         self.authorised_nl, self.witnessed_nl, self.authorised_ng, self.witnessed_ng = tallies
         self.uncertain_nl = state["uncertain"]
         self.refill_marks = tuple(state["refill"])
+        self.bolus_steps = state["bolus"]
         self.day, self.day_mark_ng = state["day"]

@@ -32,7 +32,7 @@ _MAX_DOSE_NG = 100_000_000
 KEYS = {
     "conc": ("mcg/ml", 1, 10_000),
     "bolus_volume": ("nl", 1, 5_000_000),
-    "bolus_time": ("s", 1, 86_400),
+    "bolus_time": ("s", 1, 900),  # one reservation of 15 min covers its basal: nothing is written while it moves
     "bolus_lockout": ("s", 0, 604_800),
     "bolus_allowance": ("ng", 1, _MAX_DOSE_NG),
 }
@@ -162,6 +162,8 @@ class Program:
         whole_b, part_b, length_b = self._dose_to(rest)
         whole_a, part_a, length_a = self._dose_to(from_ms)
         whole = whole_b - whole_a + weeks * sum(self.day_sums)
+        if not part_a and not part_b:
+            return Ratio(whole)
         return Ratio(whole * length_a * length_b + part_b * length_a - part_a * length_b, length_a * length_b)
 
     def _extremes(self):

@@ -88,8 +88,6 @@ class Therapy:
                 self.last_increase, self.before_increase = at, doses_of(self.last_run)
                 if self.phase == "maintenance":
                     self.refill_used = True
-        if self.last_increase is None:
-            self.last_increase = at
         self.last_run = program
         self._forget(now)
 
@@ -148,6 +146,7 @@ class Therapy:
 
         case: Case, what is true around the request.
         """
+        self._check_attended(program, case)
         age = self._check_who(case.today)
         if program.conc != case.conc:
             text = "program %d over reservoir %d mcg/ml; they must be equal" % (program.conc, case.conc)
@@ -162,12 +161,15 @@ class Therapy:
             self._check_across(program, case)
         return self._notes(program, age)
 
+    def _check_attended(self, program, case):
+        increase = self.last_run is None or self.last_run.daily < program.daily
+        if increase and not case.attended:
+            raise Refusal("UNATTENDED", "an increase needs attended=yes: trained staff and resuscitation present, label 5.3")
+
     def _check_who(self, today):
         if self.population is None:
             raise Refusal("NOT_SCREENED", "no record and no positive screening response; screen first, label 2.2")
-        age = age_years(self.birth, today)
-        if age < label.MIN_AGE_YEARS:
-            raise Refusal("AGE", "%d years is under %d, label 1 and 8.4" % (age, label.MIN_AGE_YEARS))
+        age = check_age(self.birth, self.population, today)
         if self.last_run is None and not self.screen_ng:
             raise Refusal("NOT_SCREENED", "no positive screening response on record; screen first, label 2.2")
         return age
@@ -197,8 +199,6 @@ class Therapy:
         base = self.last_run.daily
         if program.daily <= base:
             return
-        if not case.attended:
-            raise Refusal("UNATTENDED", "an increase needs attended=yes: trained staff and resuscitation present, label 5.3")
         if self.run_ms < label.STEADY_STATE_MS:
             wait = span_text(label.STEADY_STATE_MS - self.run_ms)
             raise Refusal("FIRST_24H", "no increase in the first 24 h of running; next increase in %s, label 2.5" % wait)
@@ -306,6 +306,16 @@ class Case:
         self.max_rate_nl_h = max_rate_nl_h
         self.attended = attended
         self.reason = reason
+
+
+def check_age(birth, population, today):
+    """Whole years of age; Refusal AGE under 4, or where population and age disagree (R-POP-1)."""
+    age = age_years(birth, today)
+    if age < label.MIN_AGE_YEARS:
+        raise Refusal("AGE", "%d years is under %d, label 1 and 8.4" % (age, label.MIN_AGE_YEARS))
+    if population == label.PEDIATRIC and age >= label.ADULT_YEARS:
+        raise Refusal("AGE", "pediatric is under %d years, the record says %d" % (label.ADULT_YEARS, age))
+    return age
 
 
 def confirmations(program):

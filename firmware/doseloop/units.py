@@ -33,7 +33,7 @@ class Refusal(Exception):
     """
 
     def __init__(self, code, text, fields=()):
-        Exception.__init__(self, code)
+        super().__init__(code)
         self.code = code
         self.text = text
         self.fields = fields

@@ -1,0 +1,157 @@
+"""Which basal rate applies at a time: the committed program by the clock shown, or the lowest rate (R-PRF-4, R-ALM-8).
+
+The lowest rate of the week applies while the time of day is unknown, and after a clock correction whenever the basal
+of some 24 h would otherwise exceed the highest high dose in force in them plus 1 %: setting the clock back every hour
+does not stay at the peak.
+"""
+
+from doseloop import label
+from doseloop.ledger import Tally
+from doseloop.units import DAY_MS, Ratio, larger
+
+_GUARD_STEP_MS = 300_000  # after a clock correction the rate is judged anew at least this often
+
+
+class Basal:
+    """Answers dosing's rate_at; keeps what was programmed, also while stopped."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self.program = None  # committed and in force
+        self.on = False  # basal is to be delivered
+        self.lowest = False  # an alarm asks for the lowest rate
+        self.corrected_at = None  # elapsed of the last clock correction
+        self.held_low = False  # the 24 h rule holds the rate down at present
+        self.programmed = Tally()  # steps that the program asked for since the journal began (R-ALM-6)
+        self._programmed_to = None
+        self._given = []  # [start, end, ng, in_ms] of basal laid out in the last 24 h, oldest first
+        self._highs = []  # [until, high] of programs that were in force in the last 24 h
+
+    # What dosing asks.
+
+    def rate_at(self, elapsed):
+        """(ng, in_ms, for_ms): evenly ng in in_ms, valid for the next for_ms; None while basal is off."""
+        if not self.on or self.program is None:
+            return None
+        ng, in_ms, for_ms = self._wanted(elapsed)
+        if self._is_guarded(elapsed):
+            for_ms = min(for_ms, _GUARD_STEP_MS)
+            self.held_low = not self._fits(elapsed, for_ms, ng, in_ms)
+            if self.held_low:
+                ng, in_ms = self.program.lowest_rate()
+        self._note_given(elapsed, elapsed + for_ms, ng, in_ms)
+        return ng, in_ms, for_ms
+
+    def _wanted(self, elapsed):
+        if self.lowest or not self._clock.is_set():
+            ng, in_ms = self.program.lowest_rate()
+            return ng, in_ms, DAY_MS
+        return self.program.rate_at(self._clock.week_ms(elapsed))
+
+    def rate_ng_h(self, elapsed):
+        """The basal rate now, in ng/h rounded down, for a person."""
+        if not self.on or self.program is None:
+            return 0
+        ng, in_ms, _ = self._wanted(elapsed)
+        if self.held_low:
+            ng, in_ms = self.program.lowest_rate()
+        return ng * 3_600_000 // in_ms
+
+    # The 24 h rule after clock corrections.
+
+    def _is_guarded(self, elapsed):
+        return self.corrected_at is not None and elapsed - self.corrected_at < DAY_MS + _GUARD_STEP_MS
+
+    def _fits(self, start, span_ms, ng, in_ms):
+        """True if no 24 h that end in the next span_ms would hold more than the limit at this rate."""
+        limit = self._limit(start)
+        for end in self._turning_points(start, start + span_ms):
+            basal = self.given_between(end - DAY_MS, start)
+            basal = Ratio(basal.num * in_ms + ng * (end - start) * basal.den, basal.den * in_ms)
+            if not basal.at_most(label.CLOCK_SLACK_PERCENT, limit):
+                return False
+        return True
+
+    def _limit(self, now):
+        high = self.program.high
+        for until, other in self._highs:
+            if now - until < DAY_MS:
+                high = larger(high, other)
+        return high
+
+    def _turning_points(self, start, end):
+        points = [end]
+        for piece in self._given:
+            for edge in (piece[0] + DAY_MS, piece[1] + DAY_MS):
+                if start < edge < end:
+                    points.append(edge)
+        return points
+
+    def given_between(self, start, end):
+        """Ratio of ng of basal laid out between two times."""
+        total = Ratio(0)
+        for begin, finish, ng, in_ms in self._given:
+            overlap = min(end, finish) - max(start, begin)
+            if overlap > 0:
+                total = _sum(total, ng * overlap, in_ms)
+        return total
+
+    def _note_given(self, start, end, ng, in_ms):
+        self.cut_given(start)
+        self._given = [piece for piece in self._given if start - piece[1] < DAY_MS + _GUARD_STEP_MS]
+        if self._given and self._given[-1][1] == start and self._given[-1][2:] == [ng, in_ms]:
+            self._given[-1][1] = end
+        else:
+            self._given.append([start, end, ng, in_ms])
+
+    def cut_given(self, now):
+        """What was laid out beyond `now` was taken back."""
+        self._given = [piece for piece in self._given if piece[0] < now]
+        for piece in self._given:
+            piece[1] = min(piece[1], now)
+
+    def restore_given(self, start, end, ng):
+        """A stretch read back from the journal after a restart."""
+        if end > start:
+            self._given.append([start, end, ng, end - start])
+
+    # Changes.
+
+    def change(self, program, now):
+        """Another program is in force from now on."""
+        if self.program is not None:
+            self._highs = [entry for entry in self._highs if now - entry[0] < DAY_MS]
+            self._highs.append([now, self.program.high])
+        self.program = program
+
+    def correct_clock(self, now):
+        self.corrected_at = now
+
+    # What was programmed.
+
+    def advance_programmed(self, now, steps_per_ml, active):
+        """Add what the program asked for since the last call, by the clock, also while stopped (R-ALM-6)."""
+        since = self._programmed_to
+        self._programmed_to = now
+        if since is None or not active or self.program is None or now <= since:
+            return
+        den = self.program.conc * 1000
+        if self.lowest or self.held_low or not self._clock.is_set():
+            ng, in_ms = self.program.lowest_rate()
+            self.programmed.add(ng * (now - since) * steps_per_ml, in_ms * den)
+        else:
+            dose = self.program.dose_between(self._clock.week_ms(since), now - since)
+            self.programmed.add(dose.num * steps_per_ml, dose.den * den)
+
+    def dump(self):
+        return {"corrected": self.corrected_at, "highs": [[until, high.num, high.den] for until, high in self._highs]}
+
+    def load(self, state):
+        self.corrected_at = state["corrected"]
+        self._highs = [[until, Ratio(num, den)] for until, num, den in state["highs"]]
+
+
+def _sum(total, num, den):
+    if total.den == den:
+        return Ratio(total.num + num, den)
+    return Ratio(total.num * den + num * total.den, total.den * den)

@@ -1,0 +1,157 @@
+"""One life cycle for every delivery beside basal: bolus, prime, test, calibration move (and screening).
+
+Intent to the journal before the first step, result after the last; in between nothing is written. It ends DONE, PARTIAL
+(ended early: the steps made are booked exactly), REFUSED (no step) or UNCERTAIN (the witness fell short, or a power cut).
+"""
+
+from doseloop import label
+from doseloop.ledger import DOSE, MOVED, PRIME, TEST
+from doseloop.units import DAY_MS, Refusal, mcg_text, ng_of_nl, nl_of_steps, span_text
+
+CATEGORY = {
+    "DOSE:BOLUS": DOSE,
+    "DOSE:SCREEN": DOSE,
+    "DOSE:PRIME": PRIME,
+    "TEST:FLOW": TEST,
+    "TEST:BOLUS": TEST,
+    "CAL:MOVE": MOVED,
+}
+_KEPT_IDS = 32
+
+
+class Delivery:
+    """One delivery and how it ended."""
+
+    def __init__(self, verb, number, steps, span_ms, volume_nl, started):
+        self.verb = verb
+        self.number = number  # the host's id
+        self.steps = steps
+        self.span_ms = span_ms
+        self.volume_nl = volume_nl
+        self.started = started
+        self.ended = None
+        self.made = 0
+        self.made_nl = 0
+        self.outcome = "RUNNING"
+
+
+class Deliveries:
+    """The delivery in progress, the last one, the ids seen, and the 24 h window of boluses."""
+
+    def __init__(self):
+        self.current = None
+        self.last = None
+        self.uncertain = False  # a former bolus ended UNCERTAIN and nobody acknowledged
+        self._ids = []  # [id, verb, outcome] of what was executed, newest last
+        self._given = []  # [start, ng] of boluses of the last 24 h; ng is the upper bound
+        self._bolus_end = None
+
+    def seen(self, number):
+        """[id, verb, outcome] if this id was executed before, else None."""
+        for entry in self._ids:
+            if entry[0] == number:
+                return entry
+        return None
+
+    def remember(self, number, verb, outcome):
+        entry = self.seen(number)
+        if entry:
+            entry[2] = outcome
+            return
+        self._ids.append([number, verb, outcome])
+        if len(self._ids) > _KEPT_IDS:
+            self._ids.pop(0)
+
+    # May this bolus start?
+
+    def check_bolus(self, program, volume_nl, now, no_bolus):
+        """Refusal BOLUS_OFF, ALARM_ACTIVE, UNCERTAIN, LOCKOUT or WINDOW_MAX, in this order (R-BOL-1 to R-BOL-3).
+
+        no_bolus: the alarm or self-test that forbids boluses now, or None.
+        """
+        if program is None or program.bolus is None:
+            raise Refusal("BOLUS_OFF", "the program allows no bolus; PROG:SET bolus_volume, bolus_time, bolus_lockout, bolus_allowance")
+        size_nl = program.bolus[0]
+        if volume_nl > size_nl or volume_nl == 0:
+            raise Refusal("BOLUS_OFF", "%d nl asked, the program allows boluses up to %d nl" % (volume_nl, size_nl))
+        if no_bolus:
+            raise Refusal("ALARM_ACTIVE", "no bolus during %s; see ALAR?" % no_bolus)
+        if self.uncertain:
+            raise Refusal("UNCERTAIN", "the last bolus is uncertain; check it, then ALAR:ACK id=BOLUS_UNCERTAIN")
+        self._check_lockout(program, now)
+        self._check_window(program, volume_nl, now)
+
+    def _check_lockout(self, program, now):
+        since = now - self._bolus_end if self._bolus_end is not None else None
+        lockout_ms = program.bolus[2] * 1000
+        if since is not None and since < lockout_ms:
+            raise Refusal("LOCKOUT", "next bolus in %s, lockout %s" % (span_text(lockout_ms - since), span_text(lockout_ms)))
+
+    def _check_window(self, program, volume_nl, now):
+        """Boluses of 24 h plus a full window of basal as programmed against the daily dose (R-BOL-2)."""
+        given = self.given_ng(now)
+        wanted = -(-volume_nl * program.conc // 1000)
+        if program.daily < program.high.plus(given + wanted):
+            text = "%s given and %s asked over the allowance of %s mcg in 24 h; room again in %s"
+            wait = span_text(self._room_in(program, wanted, now))
+            raise Refusal("WINDOW_MAX", text % (mcg_text(given), mcg_text(wanted), mcg_text(program.bolus[3]), wait))
+
+    def _room_in(self, program, wanted, now):
+        """ms until enough of the boluses given is older than 24 h."""
+        given = self.given_ng(now)
+        for start, ng in self._given:
+            if given + wanted <= program.bolus[3]:
+                return 0
+            given -= ng
+            wait = start + DAY_MS - now
+        return max(wait, 1) if self._given else DAY_MS
+
+    def given_ng(self, now):
+        """ng of boluses in the last 24 h: in progress and uncertain ones whole."""
+        self._given = [entry for entry in self._given if now - entry[0] < DAY_MS]
+        return sum([ng for _, ng in self._given])
+
+    # Life cycle.
+
+    def begin(self, delivery, conc):
+        """Its intent is written: from here on it counts whole, until its result says less."""
+        self.current = self.last = delivery
+        self.remember(delivery.number, delivery.verb, "RUNNING")
+        if delivery.verb == "DOSE:BOLUS":
+            self._given.append([delivery.started, -(-delivery.volume_nl * conc // 1000)])
+
+    def finish(self, made, now, steps_per_ml, conc, short):
+        """Book the end of the delivery in progress; short: the witness saw too little of it. Returns it."""
+        delivery, self.current = self.current, None
+        delivery.made = made
+        delivery.made_nl = nl_of_steps(made, steps_per_ml)
+        delivery.ended = now
+        delivery.outcome = "UNCERTAIN" if short else "DONE" if made == delivery.steps else "PARTIAL"
+        self.remember(delivery.number, delivery.verb, delivery.outcome)
+        if delivery.verb == "DOSE:BOLUS":
+            self._bolus_end = now
+            self.uncertain = self.uncertain or short
+            if delivery.outcome == "PARTIAL":
+                self._given[-1][1] = -(-delivery.made_nl * conc // 1000)
+        return delivery
+
+    def restore(self, delivery, outcome, conc, now):
+        """A delivery read back from the journal; one without a result was cut off: UNCERTAIN, counted whole."""
+        delivery.outcome = outcome
+        self.last = delivery
+        self.remember(delivery.number, delivery.verb, outcome)
+        if delivery.verb == "DOSE:BOLUS":
+            volume_nl = delivery.made_nl if outcome == "PARTIAL" else delivery.volume_nl
+            self._given.append([delivery.started, -(-volume_nl * conc // 1000)])
+            self._bolus_end = delivery.ended or now
+
+
+def is_short(expected_counts, witnessed_counts, slack_counts):
+    """The witness is short of a delivery by more than 2 % and by more than its slack (R-ALM-5)."""
+    short = expected_counts - witnessed_counts
+    return short > slack_counts and short * 100 > label.BOLUS_SHORT_PERCENT * expected_counts
+
+
+def bolus_text(delivery, conc):
+    """`DOSE:BOLUS DONE 500 steps 2.5 mcg` for the log."""
+    return "%s %s %d steps %s mcg" % (delivery.verb, delivery.outcome, delivery.made, mcg_text(ng_of_nl(delivery.made_nl, conc)))

@@ -1,0 +1,154 @@
+"""From the journal to a pump that goes on: what was lost is booked as uncertain, a running basal resumes by itself.
+
+After any reset: nothing is made up, nothing is withheld (R-ALM-11). Only storage without a good copy withholds basal.
+"""
+
+from doseloop import records
+from doseloop.bolus import CATEGORY, Delivery
+from doseloop.hal import BOOT_WATCHDOG
+from doseloop.units import DAY_MS
+from doseloop.windows import QUARTER_MS
+
+_ZERO_STATE = ("none", "good")
+_CAUSES = ("unknown", "power", "watchdog", "soft", "maint")
+
+
+def restore(pump):
+    """Bring the pump back to where the journal left it, then start what ran."""
+    torn = pump.keeper.journal.open()
+    state, verdict = pump.keeper.load()
+    last = pump.keeper.journal.newest("acct")
+    outage_ms = _go_on_with_time(pump, last, state)
+    if state:
+        pump.load_state(state)
+    if last:
+        _restore_account(pump)
+    if last and verdict == "none":
+        verdict = "bad"
+    pump.steps_before_boot = pump.ledger.total_steps()
+    _report(pump, torn, verdict, outage_ms)
+    _resume(pump, state, outage_ms)
+
+
+def _go_on_with_time(pump, last, state):
+    newest_log = pump.keeper.journal.newest("log")
+    records_seen = [entry for entry in (last, newest_log) if entry]
+    if not records_seen:
+        pump.clock.begin(0, 0, 0)
+        return 0
+    newest = max(records_seen, key=lambda entry: entry[2])
+    return pump.clock.begin(newest[2], newest[3], state["offset"] if state else 0)
+
+
+def _restore_account(pump):
+    """Newest sample into the ledger, what it reserved as uncertain, a delivery without a result as UNCERTAIN."""
+    replay = _Replay(pump)
+    for _, kind, elapsed, _, payload in pump.keeper.journal.records("acct"):
+        replay.take(kind, elapsed, payload)
+    if replay.sample:
+        _load_sample(pump, replay.sample)
+    if replay.open_delivery:
+        _book_cut_off(pump, replay.open_delivery, pump.clock.elapsed)
+
+
+class _Replay:
+    """The account stream from its oldest record on: what windows, the 24 h basal and the ids need of it."""
+
+    def __init__(self, pump):
+        self._pump = pump
+        self._quarter_at = None  # elapsed of the last sample given to the windows
+        self._last = None  # (elapsed, authorised ng) of the last sample
+        self.sample = None  # (kind, values) of the newest sample
+        self.open_delivery = None  # intent without a result
+
+    def take(self, kind, elapsed, payload):
+        if kind in (records.SAMPLE_RUNNING, records.SAMPLE_AT_REST):
+            self._take_sample(kind, elapsed, records.unpack_sample(payload))
+        elif kind == records.INTENT:
+            self.open_delivery = _delivery_of(payload, elapsed)
+        elif kind == records.RESULT and self.open_delivery:
+            _close(self._pump, self.open_delivery, payload, elapsed)
+            self.open_delivery = None
+        elif kind == records.DONE_ONCE:
+            number, verb = records.unpack_intent(payload)[:2]
+            self._pump.deliveries.remember(number, verb, "DONE")
+
+    def _take_sample(self, kind, elapsed, values):
+        self.sample = (kind, values)
+        if self._quarter_at is None or elapsed - self._quarter_at >= QUARTER_MS:
+            self._quarter_at = elapsed
+            self._pump.windows.restore_quarter(values[2], values[0], values[1])
+            self._pump.ledger.restore_mark(elapsed, values[4], values[5])
+        if self._last and self._pump.clock.elapsed - self._last[0] < 2 * DAY_MS:
+            self._pump.basal.restore_given(self._last[0], elapsed, values[4] - self._last[1])
+        self._last = (elapsed, values[4])
+
+
+def _load_sample(pump, sample):
+    kind, values = sample
+    ledger = pump.ledger
+    ledger.steps["dose"], ledger.counts = values[0], values[1]
+    pump.basal.programmed.total = values[2]
+    ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
+    ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
+    ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]
+    ledger.conc = _conc_of(pump)
+    if kind == records.SAMPLE_RUNNING and values[3]:
+        ledger.book_uncertain(values[3])
+        pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % values[3])
+
+
+def _delivery_of(payload, elapsed):
+    number, verb, steps, span_s, volume_nl = records.unpack_intent(payload)
+    return Delivery(verb, number, steps, span_s * 1000, volume_nl, elapsed)
+
+
+def _close(pump, delivery, payload, elapsed):
+    _, outcome, delivery.made, delivery.made_nl = records.unpack_result(payload)
+    delivery.ended = elapsed
+    pump.deliveries.restore(delivery, outcome, _conc_of(pump), elapsed)
+
+
+def _conc_of(pump):
+    return pump.basal.program.conc if pump.basal.program else pump.reservoir.conc
+
+
+def _book_cut_off(pump, delivery, now):
+    """Cut off by a power loss: what was made lies between none and all; all counts."""
+    pump.ledger.category = CATEGORY[delivery.verb]
+    pump.ledger.book_uncertain(delivery.steps)
+    pump.ledger.category = "dose"
+    pump.deliveries.restore(delivery, "UNCERTAIN", _conc_of(pump), now)
+    pump.deliveries.uncertain = pump.deliveries.uncertain or delivery.verb == "DOSE:BOLUS"
+    if delivery.verb == "DOSE:PRIME":
+        pump.prime_left_nl = max(0, pump.prime_left_nl - delivery.volume_nl)
+    delivery.outcome = "UNCERTAIN"
+    pump.keeper.result(delivery)
+    pump.keeper.log(records.RESET, "%s %08x UNCERTAIN" % (delivery.verb, delivery.number))
+
+
+def _report(pump, torn, verdict, outage_ms):
+    now = pump.clock.elapsed
+    cause = _CAUSES[pump.hal.boot_cause] if pump.hal.boot_cause < len(_CAUSES) else "unknown"
+    outage = "unknown" if outage_ms is None else "%d s" % (outage_ms // 1000)
+    pump.keeper.log(records.RESET, "boot %s, outage %s, torn %d" % (cause, outage, torn or 0))
+    if pump.hal.boot_cause == BOOT_WATCHDOG:
+        pump.alarms.raise_("WATCHDOG_RESET", now, "the watchdog reset the pump")
+    if verdict not in _ZERO_STATE:
+        pump.alarms.set("MEMORY_FAULT", True, now, "state copy: " + verdict)
+    if verdict == "one_bad":
+        pump.alarms.set("MEMORY_FAULT", False, now)
+
+
+def _resume(pump, state, outage_ms):
+    now = pump.clock.elapsed
+    if state is None:
+        return
+    if outage_ms is None and pump.run and pump.is_in_therapy():
+        pump.alarms.raise_("WITHDRAWAL_RISK", now, "outage of unknown length")
+    pump.alarms.set("CLOCK_LOST", not pump.clock.is_set(), now)
+    pump.port.check(now, pump.hal.port_open())
+    pump.refresh()
+    pump.save()
+
+

@@ -1,0 +1,81 @@
+"""Keeps the account and the record in the journal: samples, intents, results, log lines, and the one copy of state.
+
+Nothing is written while a bolus moves (DESIGN, "The account"): log lines wait in memory until it has ended.
+"""
+
+import json
+
+from doseloop import records
+from doseloop.journal import Journal
+
+_MAX_WAITING = 40
+_LOG_TEXT = 40
+
+
+class Keeper:
+    """holding: a delivery moves, so nothing may be written."""
+
+    def __init__(self, store, clock):
+        self.journal = Journal(store)
+        self.holding = False
+        self.dirty = False  # state changed and was not saved yet
+        self.lost_lines = 0  # log lines that found no room while holding
+        self._clock = clock
+        self._waiting = []
+
+    # Account stream.
+
+    def sample(self, ledger, programmed, reserved, running):
+        kind = records.SAMPLE_RUNNING if running else records.SAMPLE_AT_REST
+        self._append("acct", kind, records.pack_sample(ledger, programmed, reserved))
+
+    def intent(self, delivery):
+        payload = records.pack_intent(
+            delivery.number, delivery.verb, delivery.steps, delivery.span_ms // 1000, delivery.volume_nl
+        )
+        self._append("acct", records.INTENT, payload)
+
+    def result(self, delivery):
+        payload = records.pack_result(delivery.number, delivery.outcome, delivery.made, delivery.made_nl)
+        self._append("acct", records.RESULT, payload)
+
+    def done_once(self, number, verb):
+        """A command with an id was carried out; it is never executed again."""
+        self._append("acct", records.DONE_ONCE, records.pack_intent(number, verb, 0, 0, 0))
+
+    # Log stream.
+
+    def log(self, kind, text):
+        """One line of at most 40 characters; waits while a delivery moves."""
+        entry = (kind, self._clock.elapsed, self._clock.unix_s(), text[:_LOG_TEXT].encode())
+        if not self.holding:
+            self.journal.append("log", *entry)
+        elif len(self._waiting) < _MAX_WAITING:
+            self._waiting.append(entry)
+        else:
+            self.lost_lines += 1
+
+    def release(self):
+        """The delivery has ended: write what waited."""
+        self.holding = False
+        waiting, self._waiting = self._waiting, []
+        for entry in waiting:
+            self.journal.append("log", *entry)
+        if self.lost_lines:
+            self.log(records.CHANGE, "%d log lines lost in a delivery" % self.lost_lines)
+            self.lost_lines = 0
+
+    # State.
+
+    def save(self, state):
+        """Both copies of the state, one after the other."""
+        self.journal.save("state", json.dumps(state).encode())
+        self.dirty = False
+
+    def load(self):
+        """(state or None, 'good' | 'one_bad' | 'none' | 'bad')"""
+        data, verdict = self.journal.load("state")
+        return (json.loads(data) if data else None), verdict
+
+    def _append(self, stream, kind, payload):
+        self.journal.append(stream, kind, self._clock.elapsed, self._clock.unix_s(), payload)

@@ -1,0 +1,376 @@
+"""The pump: its parts, and the few things that can be done to it. Rules live in the parts; what watches is in watch.py.
+
+Delivering means: RUN is in force, a program is committed, and no alarm that stops is on (R-ALM-1, R-ALM-11). Every
+change goes the same way: settle the chain so the account is exact, change, let it flow again.
+"""
+
+from doseloop import records
+from doseloop.alarms import LOWEST, STOP, Alarms
+from doseloop.basal import Basal
+from doseloop.battery import Battery
+from doseloop.bolus import CATEGORY, Deliveries, Delivery, bolus_text, is_short
+from doseloop.clock import Clock
+from doseloop.dosing import Dosing
+from doseloop.hal import ticks_diff
+from doseloop.keeper import Keeper
+from doseloop.ledger import DOSE, Ledger
+from doseloop.port import Port
+from doseloop.program import Program
+from doseloop.supplies import Reservoir
+from doseloop.therapy import Therapy
+from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, unix_days
+from doseloop.windows import MotionWatch, Windows
+
+REPORT_MS = 12_000  # watchdog and driver live on a report of the controller at most one lease old
+STAGING_MS = 300_000  # a staged program dies with its session or after this (DESIGN, "The wire")
+
+
+class Pump:
+    """hal: the board. Nothing moves before `boot.restore` has run and the loop turns."""
+
+    def __init__(self, hal):
+        board = hal.board
+        self.hal = hal
+        self.board = board
+        self.clock = Clock(hal)
+        self.keeper = Keeper(hal.store, self.clock)
+        self.alarms = Alarms(self._log_alarm)
+        self.ledger = Ledger(board)
+        self.reservoir = Reservoir(board, self.ledger)
+        self.battery = Battery(board)
+        self.basal = Basal(self.clock)
+        self.dosing = Dosing(hal, self.basal.rate_at, self._reserve)
+        self.therapy = Therapy()
+        self.deliveries = Deliveries()
+        self.windows = Windows(self.ledger)
+        self.motion = MotionWatch(self.ledger, board["witness_slack_counts"])
+        self.port = Port()
+        self.calibration = None  # dict of CAL:SET
+        self.prime_left_nl = 0  # what a recorded new tube or catheter still allows to prime (R-CON-4)
+        self.run = False  # RUN is in force
+        self.delivering = False
+        self.observe_until = 0  # elapsed ms of the observation timer's end (R-FIL-4)
+        self.imported = False
+        self.tested = False  # self-test passed
+        self.events = None  # callable(name, pairs) of the wire
+        self.steps_before_boot = 0
+        self.overdose = False  # the committed program was a reduction for overdose
+        self.stage = None  # operate.Stage: the program being staged
+        self.last_command = None  # (verb, id, outcome)
+        self.last_error = ("none", "")
+        self.reset_to_maint = False
+        self.self_test_results = []
+        self._witness_zero = hal.witness()
+        self._extra_witness = 0
+        self._extra_due = 0
+
+    # Delivering or not.
+
+    def refresh(self):
+        """Bring delivery in line with RUN and the alarms; called after whatever may have changed either."""
+        action = self.alarms.action()
+        wanted = self.run and self.basal.program is not None and action < STOP
+        lowest = action == LOWEST
+        if wanted == self.delivering and lowest == self.basal.lowest:
+            return
+        now = self.settle()
+        self.basal.lowest = lowest
+        if wanted and not self.delivering:
+            self._resume(now)
+        elif not wanted and self.delivering:
+            self._rest(now)
+        self.flow()
+
+    def settle(self):
+        """Make the account exact for now, with the chain revoked and any delivery beside basal ended; returns now."""
+        now = self.clock.update()
+        if self.deliveries.current:
+            self.end_delivery()
+        self.dosing.settle(now)
+        self.basal.cut_given(now)
+        self.advance(now)
+        return now
+
+    def advance(self, now):
+        """Book what fell due and what the witness saw until now."""
+        self.ledger.advance(self.dosing.due(now), self.hal.witness())
+        self.basal.advance_programmed(now, self.ledger.steps_per_ml, self.is_in_therapy())
+        self.therapy.note_running(now, self.delivering)
+
+    def flow(self):
+        """Let leases flow from the next turn on, if there is something to deliver."""
+        if self.delivering:
+            self._configure()
+            self.dosing.begin()
+
+    def _configure(self):
+        self.ledger.conc = self.basal.program.conc if self.basal.program else self.reservoir.conc
+        self.dosing.configure(self.ledger.steps_per_ml, self.ledger.conc or 1)
+
+    def _resume(self, now):
+        self.delivering = True
+        self.basal.on = True
+        if self.therapy.first_run is None:
+            self.windows.begin()
+            self.ledger.mark_quarter(now)
+        self.therapy.resume(now)
+        self.restart_motion(now)
+
+    def _rest(self, now):
+        self.delivering = False
+        self.basal.on = False
+        self.dosing.reserved = 0
+        self.hal.feed(0)
+        self.therapy.note_running(now, True)
+        self.write_sample()
+
+    def motion_counts(self):
+        """Witness counts since boot."""
+        return ticks_diff(self.hal.witness(), self._witness_zero)
+
+    def restart_motion(self, now):
+        """Judge motion anew: after a resume, at the start of a delivery, after an acknowledged fault."""
+        self.motion.reset(now, self.dosing.due(now), self.motion_counts())
+
+    def is_in_therapy(self):
+        """From the first chronic RUN on: windows, WITHDRAWAL_RISK and PUMP_STOPPED exist (R-ALM-7)."""
+        return self.therapy.first_run is not None and self.basal.program is not None
+
+    # The account in the journal.
+
+    def _reserve(self, steps):
+        """Cover the next basal steps by a record before they are made; returns how many more are covered."""
+        usable = steps_of_nl(self.reservoir.usable_nl(), self.ledger.steps_per_ml)
+        now = self.clock.elapsed
+        self.advance(now)
+        free = usable - self.dosing.outstanding(now) - self.dosing.reserved
+        granted = max(0, min(max(steps, self._reservation(now)), free))
+        if granted < self._reservation(now):
+            self.dosing.single_steps(True)
+        if granted:
+            self.write_sample(self.dosing.reserved + granted)
+        return granted
+
+    def _reservation(self, now):
+        """Steps of one reservation: at most 10 uL and at most 15 min of the program, at least one lease."""
+        most = steps_of_nl(self.board["reservation_nl"], self.ledger.steps_per_ml)
+        span_ms = self.board["reservation_ms"]
+        rate = self.basal.rate_ng_h(now) * span_ms // HOUR_MS
+        return max(1, min(most, rate * self.ledger.steps_per_ml // (self.ledger.conc * 1000) + 1))
+
+    def write_sample(self, reserved=0):
+        """One record of the account: what was, and what may still be made before the next one."""
+        covered = reserved + self.dosing.outstanding(self.clock.elapsed) if reserved else 0
+        self.keeper.sample(self.ledger, self.basal.programmed.total, covered, self.delivering)
+
+    def save(self):
+        """The record and everything else that must survive, in both copies."""
+        self.keeper.save(self.state())
+
+    def state(self):
+        return {
+            "run": self.run,
+            "program": self.basal.program.lines if self.basal.program else None,
+            "offset": self.clock.offset_min,
+            "observe": self.observe_until,
+            "calibration": self.calibration,
+            "prime": self.prime_left_nl,
+            "imported": self.imported,
+            "uncertain": self.deliveries.uncertain,
+            "therapy": self.therapy.dump(),
+            "ledger": self.ledger.dump(),
+            "reservoir": self.reservoir.dump(),
+            "basal": self.basal.dump(),
+            "alarms": list(self.alarms.dump()),
+        }
+
+    def load_state(self, state):
+        self.run = state["run"]
+        lines = state["program"]
+        self.basal.program = Program(lines) if lines else None
+        self.observe_until = state["observe"]
+        self.calibration = state["calibration"]
+        self.prime_left_nl = state["prime"]
+        self.imported = state["imported"]
+        self.deliveries.uncertain = state["uncertain"]
+        self.therapy.load(state["therapy"], Program)
+        self.ledger.load(state["ledger"])
+        self.reservoir.load(state["reservoir"])
+        self.basal.load(state["basal"])
+        self.alarms.load(bytes(state["alarms"]))
+        if self.calibration:
+            self.ledger.steps_per_ml = self.calibration["spm"]
+
+    def _log_alarm(self, text):
+        self.keeper.log(records.ALARM, text)
+        self.keeper.dirty = True
+        if self.events:
+            self.events("ALARM", [("text", text)])
+
+    # Staging.
+
+    def staging(self, sess):
+        """The program being staged by this session, or Refusal; it dies with its session or after 5 min."""
+        stage = self.stage
+        if stage is None or stage.sess != sess or self.clock.elapsed - stage.touched > STAGING_MS:
+            self.stage = None
+            raise Refusal("STATE", "no program is staged in this session; PROG:NEW name=.. first")
+        stage.touched = self.clock.elapsed
+        return stage.staging
+
+    def staged_program(self, sess):
+        return self.staging(sess).program()
+
+    def expiry_s(self):
+        """Unix seconds at the end of the lot's last day, 0 if there is none."""
+        expiry = self.reservoir.expiry
+        return 0 if not expiry else (unix_days(expiry) + 1) * DAY_MS // 1000 - self.clock.offset_min * 60
+
+    def log_access(self, text):
+        self.keeper.log(records.ACCESS, text)
+
+    def note_late(self, now):
+        """The chain ran dry: a named fault, and the chain starts anew from now; what was missed is not made up (R-ALM-9)."""
+        self.dosing.note_late()
+        self.alarms.raise_("LATE", now, "the dosing loop missed its deadline")
+        self.dosing.settle(now)
+        self.flow()
+
+    # What can be done to it.
+
+    def stop(self):
+        """STOP (R-OVD-1): latched until RUN. Returns the delivery it cut short, or None."""
+        cut = self.deliveries.current
+        now = self.settle()
+        if self.run or self.delivering:
+            self.run = False
+            self.therapy.note_stop(now)
+        if self.delivering:
+            self._rest(now)
+        self.hal.feed(0)
+        self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)
+        self.save()
+        return cut
+
+    def start(self):
+        """RUN, after every rule has agreed."""
+        self.run = True
+        self.alarms.set("PUMP_STOPPED", False, self.clock.elapsed)
+        self.refresh()
+        self.save()
+
+    def put_in_force(self, program):
+        """Commit: from now on if delivering, else at RUN. The chain before it is settled, the remainder goes on."""
+        now = self.settle()
+        self.basal.change(program, now)
+        self.dosing.first_step_at = None
+        self.flow()
+        self.start_observation()
+        self.save()
+
+    def start_observation(self):
+        """A later end holds (R-FIL-4)."""
+        self.observe_until = max(self.observe_until, self.clock.elapsed + self.board["observation_h"] * HOUR_MS)
+
+    def set_clock(self, unix_s, offset_min):
+        """Set the wall clock; the rate follows the clock shown, elapsed time does not (R-TIM-1, R-PRF-4)."""
+        now = self.settle()
+        was_set = self.clock.is_set()
+        self.clock.set_wall(unix_s, offset_min)
+        if was_set or self.therapy.first_run is not None:
+            self.basal.correct_clock(now)
+        self.alarms.set("CLOCK_LOST", False, now)
+        self.refresh()
+        self.flow()
+        self.save()
+
+    def refill(self, count_nl, record):
+        """record: dict with volume_nl, fluid, conc, lot, expiry (R-FIL-2)."""
+        now = self.settle()
+        self.reservoir.refill(count_nl, record["fluid"], record["conc"], record["lot"], record["expiry"])
+        self.dosing.single_steps(False)
+        if record["fluid"] == "drug":
+            self.therapy.note_refill(now, record["volume_nl"], self.reservoir.capacity_nl)
+        self.start_observation()
+        self.write_sample(self.dosing.reserved)
+        self.flow()
+        self.save()
+
+    def empty(self):
+        """EMPTY: the reservoir was evacuated (R-OVD-1)."""
+        self.settle()
+        self.reservoir.empty()
+        self.write_sample(self.dosing.reserved)
+        self.flow()
+        self.save()
+
+    def calibrate(self, calibration):
+        """CAL:SET, only while stopped (R-CAL-1)."""
+        self.settle()
+        new_tube = self.calibration is None or self.calibration["tube"] != calibration["tube"]
+        if new_tube:
+            self.prime_left_nl = self.board["dead_volume_tubing_nl"] + self.board["dead_volume_catheter_nl"]
+        self.calibration = calibration
+        self.ledger.steps_per_ml = calibration["spm"]
+        self.save()
+
+    # Deliveries beside basal.
+
+    def begin_delivery(self, verb, number, volume_nl, span_ms, steps=None):
+        """Intent to the journal, then the steps. Returns the Delivery."""
+        now = self.settle()
+        if steps is None:
+            steps = steps_of_nl(volume_nl, self.ledger.steps_per_ml)
+        if nl_of_steps(steps, self.ledger.steps_per_ml) > self.reservoir.usable_nl():
+            self.flow()
+            raise Refusal("STATE", "%d nl asked, %d usable; refill first" % (volume_nl, self.reservoir.usable_nl()))
+        delivery = Delivery(verb, number, steps, span_ms, volume_nl, now)
+        self._configure()
+        self._cover_basal(now)
+        self.ledger.category = CATEGORY[verb]
+        self.deliveries.begin(delivery, self.ledger.conc)
+        self.keeper.intent(delivery)
+        self._watch_delivery()
+        self.keeper.holding = True
+        self.dosing.reserved += steps
+        self.dosing.start_extra(steps, span_ms, now)
+        return delivery
+
+    def _cover_basal(self, now):
+        """Basal during the delivery is covered beforehand, for nothing is written while it moves."""
+        if self.delivering:
+            wanted = self._reservation(now)
+            if self.dosing.reserved < wanted:
+                self.dosing.reserved += self._reserve(wanted - self.dosing.reserved)
+
+    def _watch_delivery(self):
+        self._extra_witness = self.ledger.counts
+        self._extra_due = self.ledger.total_steps()
+        self.restart_motion(self.clock.elapsed)
+
+    def end_delivery(self):
+        """Cut the delivery in progress short, or book its natural end; basal goes on by the caller's flow()."""
+        now = self.clock.update()
+        delivery = self.deliveries.current
+        made = self.dosing.end_extra(now)
+        made = delivery.steps if made is None else made
+        self.advance(now)
+        self.dosing.reserved -= delivery.steps - made
+        self.ledger.category = DOSE
+        expected = self.ledger.counts_of_steps(self.ledger.total_steps() - self._extra_due)
+        short = is_short(expected, self.ledger.counts - self._extra_witness, self.board["witness_slack_counts"])
+        self.deliveries.finish(made, now, self.ledger.steps_per_ml, self.ledger.conc, short)
+        if delivery.verb == "DOSE:BOLUS":
+            self.ledger.bolus_steps += made
+        if delivery.verb == "DOSE:PRIME":
+            self.prime_left_nl = max(0, self.prime_left_nl - delivery.made_nl)
+        self.keeper.result(delivery)
+        self.keeper.release()
+        self.keeper.log(records.CHANGE, bolus_text(delivery, self.ledger.conc))
+        self.keeper.dirty = True
+        if self.events:
+            pairs = [("verb", delivery.verb), ("id", "%08x" % delivery.number), ("outcome", delivery.outcome), ("steps", str(made))]
+            self.events("DELIVERY", pairs)
+        if not self.delivering:
+            self.write_sample()
+        return delivery

@@ -1,0 +1,296 @@
+"""What the host and a person at the line may ask (R-MON-1, R-MON-2). Nothing here changes anything."""
+
+from doseloop import commands, records
+from doseloop.therapy import Case, confirmations
+from doseloop.units import Refusal
+
+VERSION = "0.1.0"
+
+
+def answer_hello(pump, fields, request):
+    return [("fw", VERSION), ("board", pump.board["name"]), ("uid", pump.hal.uid())]
+
+
+def answer_identity(pump, fields, request):
+    return [("maker", "doseloop")] + answer_hello(pump, fields, request) + [("hash", pump.hal.code_hash())]
+
+
+def answer_help(pump, fields, request):
+    asks = [verb for verb in sorted(commands.VERBS) if verb.endswith("?")]
+    return [("text", "bench rig, no medical device; by hand: STOP HELP " + " ".join(asks))]
+
+
+def answer_dictionary(pump, fields, request):
+    index = fields.get("from", 0)
+    count = len(commands.VERBS)
+    if index >= count:
+        raise Refusal("ARG", "from wants 0 to %d" % (count - 1))
+    return commands.describe(index) + [("next", index + 1 if index + 1 < count else 0)]
+
+
+def answer_status(pump, fields, request):
+    pump.watch.settle_force(pump.clock.elapsed)
+    return _PARTS[fields.get("part", "")](pump)
+
+
+def _compact(pump):
+    now = pump.clock.elapsed
+    ledger, therapy, program = pump.ledger, pump.therapy, pump.basal.program
+    top = pump.alarms.top()
+    return (
+        [
+            ("state", state_word(pump)),
+            ("phase", therapy.phase),
+            ("prog", program.name if program else "none"),
+            ("hash", program.hash if program else "none"),
+            ("rate", "%dng/h" % (pump.basal.rate_ng_h(now) if pump.delivering else 0)),
+            ("today", "%dng" % ledger.today_ng()),
+        ]
+        + _doses(pump)
+        + [
+            ("res", "%dnl" % pump.reservoir.remaining_nl()),
+            ("refill_by", "%ds" % refill_by_s(pump)),
+            ("battery", "%dmv" % pump.battery.mean_mv()),
+            ("alarms", pump.alarms.count()),
+            ("top", top or "none"),
+            ("obs", "%ds" % (max(0, pump.observe_until - now) // 1000)),
+        ]
+        + _last(pump)
+        + [
+            ("clock", "set" if pump.clock.is_set() else "lost"),
+            ("fluid", pump.reservoir.fluid),
+            ("origin", therapy.origin),
+            ("key", "default" if pump.keys.is_default() else "own"),
+            ("now", "%ds" % pump.clock.unix_s()),
+        ]
+    )
+
+
+def _doses(pump):
+    authorised, witnessed = pump.ledger.day_ng(pump.clock.elapsed)
+    since = pump.ledger.since_refill()
+    return [
+        ("day", "%dng" % authorised),
+        ("day_wit", "%dng" % witnessed),
+        ("refill", "%dng" % since[2]),
+        ("refill_wit", "%dng" % since[3]),
+    ]
+
+
+def _last(pump):
+    last = pump.deliveries.last
+    command = pump.last_command or ("none", "00000000", "none")
+    if last and (pump.last_command is None or command[1] == "%08x" % last.number):
+        command = (last.verb, "%08x" % last.number, last.outcome)
+    pairs = [("last", command[0]), ("last_id", command[1]), ("outcome", command[2])]
+    if last is None:
+        return pairs + [("steps", 0), ("volume", "0nl")]
+    made = last.made if last.ended is not None else 0
+    return pairs + [("steps", made), ("volume", "%dnl" % last.made_nl)]
+
+
+def state_word(pump):
+    """idle, running, stopped, empty or fault."""
+    if pump.alarms.is_on("RESERVOIR_EMPTY") and pump.run:
+        return "empty"
+    if pump.delivering:
+        return "running"
+    if pump.run:
+        return "fault"
+    return "stopped" if pump.therapy.first_run is not None else "idle"
+
+
+def refill_by_s(pump):
+    """Unix seconds of the refill date: RESERVOIR_LOW's coming on or the expiry, the earlier (R-FIL-3); 0 if unknown."""
+    due = pump.watch.refill_due
+    by = pump.clock.unix_s_at(due) if due is not None else 0
+    expiry = pump.expiry_s()
+    return min(by, expiry) if by and expiry else by or expiry
+
+
+def _account(pump):
+    ledger = pump.ledger
+    now = pump.clock.elapsed
+    since = ledger.since_refill()
+    outstanding = pump.dosing.outstanding(now)
+    total = ledger.total_steps()
+    extra = sum([ledger.steps[name] for name in ("prime", "test", "moved")])
+    return [
+        ("authorised", total),
+        ("commanded", total + outstanding),
+        ("stepped", pump.steps_before_boot + pump.hal.stepped()),
+        ("witness", ledger.counts),
+        ("auth", "%dnl" % since[0]),
+        ("wit", "%dnl" % since[1]),
+        ("total", "%dnl" % ledger.authorised_nl.total),
+        ("total_wit", "%dnl" % ledger.witnessed_nl.total),
+        ("basal", total - extra - ledger.bolus_steps),
+        ("bolus", ledger.bolus_steps),
+        ("prime", ledger.steps["prime"]),
+        ("test", ledger.steps["test"]),
+        ("moved", ledger.steps["moved"]),
+        ("uncertain", "%dnl" % ledger.uncertain_nl),
+        ("late", pump.dosing.late),
+        ("reserved", pump.dosing.reserved),
+    ]
+
+
+def _motion(pump):
+    dosing = pump.dosing
+    return [
+        ("spm", pump.ledger.steps_per_ml),
+        ("lead", "%dms" % max(0, dosing.chain_left_ms(pump.clock.ticks))),
+        ("outstanding", dosing.outstanding(pump.clock.elapsed)),
+        ("late", dosing.late),
+        ("late_steps", dosing.late_steps),
+        ("enable", "on" if pump.delivering or pump.deliveries.current else "off"),
+        ("slack", pump.board["witness_slack_counts"]),
+        ("counts_per_turn", pump.board["encoder_counts_per_turn"]),
+        ("dropped_events", pump.wire.dropped),
+    ]
+
+
+def _supplies(pump):
+    reservoir = pump.reservoir
+    days = pump.battery.days_left()
+    return [
+        ("fluid", reservoir.fluid),
+        ("res", "%dnl" % reservoir.remaining_nl()),
+        ("usable", "%dnl" % reservoir.usable_nl()),
+        ("capacity", "%dnl" % reservoir.capacity_nl),
+        ("threshold", "%dnl" % reservoir.threshold_nl),
+        ("conc", "%dmcg/ml" % reservoir.conc),
+        ("lot", reservoir.lot or "none"),
+        ("expiry", "%d-%02d-%02d" % reservoir.expiry if reservoir.expiry else "none"),
+        ("refill_by", "%ds" % refill_by_s(pump)),
+        ("battery", "%dmv" % pump.battery.mean_mv()),
+        ("days", "unknown" if days is None else days),
+        ("prime_left", "%dnl" % pump.prime_left_nl),
+        ("calibrated", "yes" if pump.calibration else "no"),
+    ]
+
+
+def _therapy(pump):
+    therapy = pump.therapy
+    now = pump.clock.elapsed
+    program = therapy.last_run
+    since = "never" if therapy.last_increase is None else "%ds" % ((now - therapy.last_increase) // 1000)
+    return [
+        ("population", therapy.population or "none"),
+        ("birth", "%d-%02d-%02d" % therapy.birth if therapy.birth else "none"),
+        ("phase", therapy.phase),
+        ("origin", therapy.origin),
+        ("screen", "%dng" % therapy.screen_ng),
+        ("effect", therapy.effect),
+        ("last_run", program.hash if program else "none"),
+        ("daily", "%dng" % (program.daily.ceil() if program else 0)),
+        ("high", "%dng" % (program.high.ceil() if program else 0)),
+        ("low", "%dng" % (program.low.floor() if program else 0)),
+        ("last_increase", since),
+        ("running_for", "%ds" % (therapy.run_ms // 1000)),
+        ("bolus_given", "%dng" % pump.deliveries.given_ng(now)),
+    ]
+
+
+_PARTS = {"": _compact, "account": _account, "motion": _motion, "supplies": _supplies, "therapy": _therapy}
+
+
+def answer_program(pump, fields, request):
+    program = pump.basal.program
+    if program is None:
+        raise Refusal("STATE", "no program is committed; PROG:NEW name=..")
+    index = fields.get("from", 0)
+    if index >= len(program.lines):
+        raise Refusal("ARG", "from wants 0 to %d" % (len(program.lines) - 1))
+    following = index + 1 if index + 1 < len(program.lines) else 0
+    return [("hash", program.hash), ("line", program.lines[index]), ("next", following)]
+
+
+def answer_check(pump, fields, request):
+    """PROG:CHECK?: what a commit would say now; the staged program read back by its hash."""
+    program = pump.staged_program(request.sess)
+    pump.watch.settle_force(pump.clock.elapsed)
+    notes = pump.therapy.check(program, case_of(pump, fields))
+    codes = confirmations(program)
+    return [
+        ("hash", program.hash),
+        ("daily", "%dng" % program.daily.ceil()),
+        ("high", "%dng" % program.high.ceil()),
+        ("low", "%dng" % program.low.floor()),
+        ("confirm", "+".join(codes) or "none"),
+        ("notes", "+".join(notes) or "none"),
+    ]
+
+
+def case_of(pump, fields):
+    """What is true around a request to start a program."""
+    clock = pump.clock
+    if not clock.is_set():
+        raise Refusal("CLOCK_LOST", "the time of day is unset; TIME set=..s offset=..min first")
+    return Case(
+        clock.elapsed,
+        clock.today(),
+        clock.week_ms(clock.elapsed),
+        pump.reservoir.conc,
+        pump.board["max_rate_nl_h"],
+        fields.get("attended") == "yes",
+        fields.get("reason"),
+    )
+
+
+def answer_alarms(pump, fields, request):
+    active = pump.alarms.active()
+    index = fields.get("from", 0)
+    if index >= len(active):
+        return [("count", len(active)), ("next", 0)]
+    row = active[index]
+    return [
+        ("id", row.code),
+        ("priority", ("NONE", "LOW", "MEDIUM", "HIGH")[row.priority]),
+        ("cause", "on" if row.cause else "off"),
+        ("acked", "yes" if row.acked else "no"),
+        ("since", "%ds" % pump.clock.unix_s_at(row.since)),
+        ("text", row.detail or row.text),
+        ("count", len(active)),
+        ("next", index + 1 if index + 1 < len(active) else 0),
+    ]
+
+
+def answer_log(pump, fields, request):
+    """One entry from number `from` on, oldest first; from=0 is the oldest kept."""
+    for seq, kind, elapsed, wall_s, payload in pump.keeper.journal.records("log", fields.get("from", 0)):
+        newest = pump.keeper.journal.newest("log")[0]
+        return [
+            ("n", seq),
+            ("t", "%dms" % elapsed),
+            ("wall", "%ds" % wall_s),
+            ("what", records.LOG_KINDS.get(kind, "other")),
+            ("text", payload.decode()),
+            ("next", seq + 1 if seq < newest else 0),
+        ]
+    return [("n", 0), ("next", 0)]
+
+
+def answer_self_test(pump, fields, request):
+    return [(name, verdict) for name, verdict in pump.self_test_results]
+
+
+def answer_error(pump, fields, request):
+    """The last refusal, for a person who missed it."""
+    code, text = pump.last_error
+    return [("code", code), ("text", text or "no error")]
+
+
+ASK = {
+    "HELLO": answer_hello,
+    "*IDN?": answer_identity,
+    "HELP": answer_help,
+    "DICT?": answer_dictionary,
+    "STAT?": answer_status,
+    "PROG?": answer_program,
+    "PROG:CHECK?": answer_check,
+    "ALAR?": answer_alarms,
+    "LOG?": answer_log,
+    "SELF?": answer_self_test,
+    "SYST:ERR?": answer_error,
+}

@@ -1,0 +1,192 @@
+"""What is looked at, how often, and which alarm it sets. Every condition of the alarm table is found here or in boot.py.
+
+Each turn: port switch, end of a delivery, motion. Every half minute: battery. Each minute: windows, supplies, the rest.
+"""
+
+from doseloop import label, supplies
+from doseloop.alarms import HIGH
+from doseloop.units import HOUR_MS, MINUTE_MS, SECOND_MS, steps_of_nl
+
+_BATTERY_MS = 30 * SECOND_MS
+_FORECAST_MS = HOUR_MS
+# Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart (R-ALM-5).
+_PATIENCE_MS = label.STALL_MS - 10 * SECOND_MS
+_PATIENCE_DELIVERY_MS = 700
+DELIVERY_TURN_MS = 250
+
+
+class Watch:
+    """turn() each turn of the loop; due_in() says when it wants the next at the latest."""
+
+    def __init__(self, pump):
+        self._pump = pump
+        self._next_minute = 0
+        self._next_battery = 0
+        self._next_forecast = 0
+        self.refill_due = None  # elapsed ms at which RESERVOIR_LOW is forecast to come on (R-FIL-3)
+
+    def due_in(self, now):
+        wait = min(self._next_minute, self._next_battery) - now
+        delivery = self._pump.deliveries.current
+        if delivery:
+            wait = min(wait, DELIVERY_TURN_MS, delivery.started + delivery.span_ms - now)
+        return min(wait, self._pump.port.due_in(now))
+
+    def turn(self, now):
+        pump = self._pump
+        if pump.port.check(now, pump.hal.port_open()) or pump.port.open:
+            self._port(now)
+        delivery = pump.deliveries.current
+        if delivery and now >= delivery.started + delivery.span_ms:
+            pump.end_delivery()
+            pump.flow()
+        self._motion(now)
+        if now >= self._next_battery:
+            self._next_battery = now + _BATTERY_MS
+            self._battery(now)
+        if now >= self._next_minute:
+            self._next_minute = now + MINUTE_MS
+            self._minute(now)
+        if pump.dosing.exhausted and pump.dosing.outstanding(now) <= 0:
+            self._reservoir(now)
+
+    # Each turn.
+
+    def _port(self, now):
+        """An open port ends a bolus or prime at once; basal goes on (R-CAP-2)."""
+        pump = self._pump
+        pump.alarms.set("PORT_OPEN", pump.port.open and pump.port.known, now)
+        if pump.port.open:
+            self._end_dose()
+
+    def _end_dose(self):
+        delivery = self._pump.deliveries.current
+        if delivery and delivery.verb.startswith("DOSE:"):
+            self._pump.end_delivery()
+            self._pump.flow()
+
+    def _motion(self, now):
+        pump = self._pump
+        motion = pump.motion
+        patience = _PATIENCE_DELIVERY_MS if pump.deliveries.current else _PATIENCE_MS
+        was = motion.stalled or motion.over_delivery
+        motion.check(now, pump.dosing.due(now), pump.motion_counts(), patience)
+        if was or motion.stalled or motion.over_delivery:
+            self._judge_motion(now)
+
+    def _judge_motion(self, now):
+        pump = self._pump
+        alarms = pump.alarms
+        alarms.set("MOTOR_STALL", pump.motion.stalled, now)
+        alarms.set("OVER_DELIVERY", pump.motion.over_delivery, now)
+        if pump.motion.over_delivery:
+            pump.hal.feed(0)
+        if (pump.motion.stalled or pump.motion.over_delivery) and pump.deliveries.current:
+            pump.end_delivery()
+            pump.flow()
+
+    # Now and then.
+
+    def _battery(self, now):
+        pump = self._pump
+        pump.battery.sample(pump.hal.battery_mv(), now)
+        pump.alarms.set("BATTERY_LOW", pump.battery.low, now)
+        pump.alarms.set("BATTERY_DEPLETED", pump.battery.depleted, now)
+
+    def _minute(self, now):
+        pump = self._pump
+        pump.advance(now)
+        pump.motion.minute(pump.dosing.due(now), pump.motion_counts())
+        self._took_force(now)
+        if pump.clock.is_set():
+            pump.ledger.note_day(pump.clock.local_day(now))
+        self._windows(now)
+        self._reservoir(now)
+        self._record(now)
+        if pump.keeper.dirty and not pump.keeper.holding:
+            pump.save()
+
+    def _took_force(self, now):
+        """The first step of another program has been made: it is the program last run (R-TIT-3)."""
+        pump = self._pump
+        program, first = pump.basal.program, pump.dosing.first_step_at
+        if program is None or first is None or first > now:
+            return
+        last = pump.therapy.last_run
+        if last is None or last.hash != program.hash:
+            pump.therapy.took_force(program, first, now)
+            pump.keeper.dirty = True
+
+    def settle_force(self, now):
+        """Bring the history up to date before a decision that reads it."""
+        self._pump.advance(now)
+        self._took_force(now)
+
+    def _windows(self, now):
+        pump = self._pump
+        if not pump.is_in_therapy():
+            return
+        ledger = pump.ledger
+        full = pump.windows.sample(now, pump.basal.programmed.total, ledger.steps["dose"], ledger.counts)
+        pump.alarms.set("UNDER_DELIVERY", pump.windows.under_delivery, now)
+        pump.alarms.set("WITHDRAWAL_RISK", pump.windows.withdrawal_risk, now)
+        if full:
+            ledger.mark_quarter(now)
+        if full and not pump.keeper.holding:
+            pump.write_sample(pump.dosing.reserved)
+
+    def _reservoir(self, now):
+        pump = self._pump
+        reservoir, ledger = pump.reservoir, pump.ledger
+        pump.advance(now)
+        filled = reservoir.fluid == "drug"
+        week_ms = pump.clock.week_ms(now) if pump.clock.is_set() else None
+        program = pump.basal.program if filled else None
+        pump.alarms.set("RESERVOIR_LOW", filled and supplies.is_low(reservoir, program, week_ms), now)
+        empty = pump.is_in_therapy() and steps_of_nl(reservoir.usable_nl(), ledger.steps_per_ml) < 1
+        pump.alarms.set("RESERVOIR_EMPTY", empty, now)
+        authorised, witnessed = ledger.since_refill()[:2]
+        off = abs(authorised - witnessed)
+        wide = off > label.FLOW_DISCREPANCY_NL and off * 100 > label.FLOW_DISCREPANCY_PERCENT * max(authorised, witnessed)
+        pump.alarms.set("FLOW_DISCREPANCY", wide, now)
+        if now >= self._next_forecast:
+            self.forecast(now)
+
+    def forecast(self, now):
+        """Recompute the refill date: at each change and once an hour (R-FIL-3)."""
+        pump = self._pump
+        self._next_forecast = now + _FORECAST_MS
+        self.refill_due = None
+        if pump.basal.program is None or pump.reservoir.fluid != "drug" or not pump.clock.is_set():
+            return
+        pump.advance(now)
+        due = supplies.refill_due_ms(pump.reservoir, pump.basal.program, pump.clock.week_ms(now))
+        self.refill_due = now + due
+
+    def _record(self, now):
+        """What depends on records: calibration, temperature, clock, the stop that lasts."""
+        pump = self._pump
+        alarms = pump.alarms
+        alarms.set("CLOCK_LOST", not pump.clock.is_set(), now)
+        alarms.set("CAL_EXPIRED", pump.delivering and calibration_fault(pump) is not None, now)
+        celsius = pump.hal.temperature()
+        filled = pump.reservoir.fluid != "none" and not pump.reservoir.emptied
+        hot_or_cold = celsius is not None and not label.TEMPERATURE_LOW <= celsius <= label.TEMPERATURE_HIGH
+        alarms.set("TEMPERATURE", filled and hot_or_cold, now)
+        stopped = pump.therapy.stopped_at
+        is_stopped = pump.is_in_therapy() and not pump.run
+        alarms.set("PUMP_STOPPED", is_stopped, now)
+        if is_stopped and stopped is not None and now - stopped >= label.STOPPED_HIGH_MS:
+            alarms.escalate("PUMP_STOPPED", HIGH)
+
+
+def calibration_fault(pump):
+    """Why the calibration is not valid now, or None (R-CAL-1): none, hours of tube use, volume."""
+    calibration = pump.calibration
+    if calibration is None:
+        return "no calibration"
+    if pump.clock.elapsed - calibration["at_ms"] > calibration["hours"] * HOUR_MS:
+        return "the calibration's hours are used up"
+    if pump.ledger.authorised_nl.total - calibration["at_nl"] > calibration["volume"] * 1000:
+        return "the calibration's volume is used up"
+    return None

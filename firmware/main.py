@@ -1,0 +1,48 @@
+"""Makes this board's hardware and the controller, and runs it."""
+
+import gc
+import sys
+
+BOOT_WATCHDOG = 2
+
+
+def make_unix():
+    import hal_unix
+
+    folder = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return hal_unix.UnixHal(hal_unix.load_board(folder))
+
+
+def make_rp2():
+    import board
+    import hal_rp2
+
+    return hal_rp2.Hal(board.BOARD)
+
+
+MAKERS = {"linux": make_unix, "darwin": make_unix, "rp2": make_rp2}
+
+
+def main():
+    try:
+        import micropython
+
+        micropython.kbd_intr(-1)  # a stray 0x03 must not stop a running pump
+    except (ImportError, AttributeError):
+        pass
+    if sys.platform not in MAKERS:
+        raise SystemExit("no hal for platform %s: see firmware/README.md" % sys.platform)
+    hal = MAKERS[sys.platform]()
+    from doseloop.controller import Controller
+
+    gc.collect()  # what compiling left behind
+    try:
+        Controller(hal).run()
+    except Exception as error:  # whatever it is: the board starts again, and basal resumes by itself (R-ALM-11)
+        sys.print_exception(error, sys.stderr)
+        hal.reset(BOOT_WATCHDOG)
+
+
+main()
