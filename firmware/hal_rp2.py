@@ -19,6 +19,7 @@ from doseloop.units import const
 from rp2_motion import Enable, Encoder, Engine
 
 _WDT_MOST_MS = const(8388)
+_IDLE_MOST_MS = const(4_000)  # then the loop turns and feeds the watchdog
 _SCRATCH = const(0x4005800C)  # a watchdog register that a reset keeps and a power-on clears
 _SCRATCH_MARK = const(0x0D05E000)  # the low bits hold the cause we reset for
 _CAUSE_MASK = const(0xF)
@@ -162,7 +163,7 @@ class Hal:
 
     def idle(self, ms):
         """Sleeps ms, or until a byte or an edge of the port switch comes."""
-        end = time.ticks_add(time.ticks_ms(), min(ms, _WDT_MOST_MS))
+        end = time.ticks_add(time.ticks_ms(), min(ms, _IDLE_MOST_MS))
         while not self._port_edge:
             left = time.ticks_diff(end, time.ticks_ms())
             if self.serial.pending(max(0, min(left, _EDGE_SLICE_MS))) or left <= 0:

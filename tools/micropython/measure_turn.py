@@ -1,0 +1,148 @@
+"""Runs on MicroPython: what a whole turn of the controller's loop takes, and how much heap the firmware holds.
+
+`make benchmark` runs it on the unix port, `make smoke` from the prompt of an emulated Pico. The hardware is a stub that takes
+every lease and turns at once, so what is measured is the firmware; its journal is a real one, on the real filesystem.
+It prints lines `name value unit`.
+"""
+
+import gc
+import os
+import sys
+import time
+
+gc.collect()
+HEAP_BEFORE = gc.mem_alloc()
+
+from doseloop.controller import Controller  # noqa: E402 - the heap is measured around the import
+from doseloop.program import Program  # noqa: E402
+from doseloop.store import FileStore  # noqa: E402
+
+MIDNIGHT = 1_809_043_200  # unix seconds of 2027-04-30 00:00
+TURNS = 300
+NIGHT_FLEX = ("name=night-flex-spinal", "conc=2000", "seg.all.00:00=266000", "seg.all.19:00=84000")
+
+
+class Silence:
+    """A serial line on which nothing comes."""
+
+    def read(self, buffer):
+        return 0
+
+    def write(self, data):
+        return len(data)
+
+
+class Stub:
+    """A board whose time is moved by idle() and whose head makes each lease at once."""
+
+    boot_cause = 1
+
+    def __init__(self, board, store):
+        self.board = board
+        self.serial = Silence()
+        self.store = store
+        self.steps = 0
+        self.now = 0
+
+    def ticks_ms(self):
+        return self.now & 0x3FFFFFFF
+
+    def tick_us(self):
+        return 0
+
+    def idle(self, ms):
+        self.now += ms
+
+    def put(self, n, gap_us, period_us):
+        self.steps += n
+
+    def room(self):
+        return 8
+
+    def stepped(self):
+        return self.steps
+
+    revoke = stepped
+
+    def witness(self):
+        return self.steps * self.board["encoder_counts_per_turn"] // self.board["steps_per_turn"] & 0x3FFFFFFF
+
+    def nothing(self, *values):
+        return None
+
+    feed = tone = watchdog = rtc_set = rtc = temperature = nothing
+
+    def port_open(self):
+        return False
+
+    def battery_mv(self):
+        return 3700
+
+    def random32(self):
+        return 7
+
+    def uid(self):
+        return "stub"
+
+    code_hash = uid
+
+
+def place():
+    """(board, folder of the journal): on the unix port a fresh folder, on a board its own filesystem."""
+    from board import BOARD
+
+    folder = "build/benchmark/journal" if sys.platform in ("linux", "darwin") else "/measure"
+    made = ""
+    for name in folder.split("/"):
+        made = made + "/" + name if made else name or "/"
+        try:
+            os.mkdir(made)
+        except OSError:
+            pass
+    for name in os.listdir(folder):
+        os.remove(folder + "/" + name)
+    return BOARD, folder
+
+
+def running():
+    """A controller in the middle of night-flex-spinal."""
+    board, folder = place()
+    hal = Stub(board, FileStore(folder))
+    controller = Controller(hal)
+    pump = controller.pump
+    pump.set_clock(MIDNIGHT, 0)
+    pump.refill(18_000_000, {"volume_nl": 18_000_000, "fluid": "drug", "conc": 2000, "lot": "x", "expiry": (2030, 1, 1)})
+    pump.calibrate({"spm": 100_000, "tube": "x", "at_nl": 0, "at_ms": 0, "hours": 1000, "volume": 100_000, "date": [2027, 4, 30]})
+    pump.put_in_force(Program(list(NIGHT_FLEX)))
+    pump.start()
+    return hal, controller
+
+
+def measured(hal, controller):
+    """Microseconds of each of TURNS turns, sorted."""
+    turns = []
+    for _ in range(TURNS):
+        began = time.ticks_us()
+        wait = controller.turn()
+        turns.append(time.ticks_diff(time.ticks_us(), began))
+        hal.idle(wait)
+    return sorted(turns)
+
+
+def main():
+    hal, controller = running()
+    for _ in range(20):
+        hal.idle(controller.turn())
+    gc.collect()
+    print("firmware_heap", gc.mem_alloc() - HEAP_BEFORE, "B")
+    print("free_heap", gc.mem_free(), "B")
+    began = hal.now
+    turns = measured(hal, controller)
+    print("turn_median", turns[TURNS // 2], "us")
+    print("turn_p90", turns[TURNS * 9 // 10], "us")
+    print("turn_worst", turns[-1], "us")
+    print("turns_an_hour", TURNS * 3_600_000 // max(1, hal.now - began), "turns")
+    print("state", controller.pump.delivering and hal.steps, "steps")
+
+
+main()
