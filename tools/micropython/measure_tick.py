@@ -19,7 +19,7 @@ RATE = (16_800, HOUR_MS, 5 * HOUR_MS)
 class Bench:
     """As much of a board as the dosing loop touches; its engine takes every lease."""
 
-    board = {"lease_basal_nl": 2000}  # noqa: RUF012
+    board = {"lease_basal_nl": 2000}
 
     def __init__(self):
         self.leases = 0
