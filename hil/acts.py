@@ -276,6 +276,7 @@ class Acts:
         play.clock_kept = action.clock_kept
         if play.expectation is not None:
             play.expectation.cut(play.now_us, target.rig.engine.total)
+        play.expected_restarts = 1
         target.power_cut(action.outage_ms, action.clock_kept)
         play.reopen()
         if play.expectation is not None and play.ordered_run:
@@ -284,6 +285,7 @@ class Acts:
         play.outcome(where, f"power cut for {span_text(action.outage_ms)}, clock {clock}", True)
 
     def _hang(self, action: Hang, where: str) -> None:
+        self._play.expected_restarts = 1
         self._rig().hang()
         self._play.outcome(where, "the processor hangs", True)
 

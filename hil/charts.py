@@ -116,7 +116,7 @@ def delivered(result: Result) -> str:
             [(s.balance_nl or 0) / 1000 for s in weighed],
             color=BALANCE, ls="", marker="o", ms=3, mfc="white", markevery=max(1, len(weighed) // 48), label="balance",
         )  # fmt: skip
-        axes.set_ylabel("delivered, uL")
+        axes.set_ylabel("delivered, µL")
         axes.legend(loc="upper left")
         axis.label(axes)
 
@@ -140,7 +140,7 @@ def deviation(result: Result) -> str:
             label="motion witness",
         )
         _balance_deviation(axes, axis, result)
-        axes.set_ylabel("delivered minus\nprogrammed, uL")
+        axes.set_ylabel("delivered minus\nprogrammed, µL")
         axes.legend(loc="upper left", ncols=4)
         axes.margins(y=0.25)
         axis.label(axes)
@@ -168,8 +168,12 @@ def step_error(result: Result) -> str:
     def draw(axes: Axes) -> None:
         axes.plot([axis.of(t) for t, _ in result.step_errors], [e for _, e in result.step_errors], color=LEDGER, lw=0.9)
         axes.axhline(1, color=BALANCE, lw=1.2, ls="--")
-        axes.annotate("limit: one step", (1, 1), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=BALANCE, fontsize=8)
-        axes.set_ylim(0, max(1.3, 1.1 * max(e for _, e in result.step_errors)))
+        axes.annotate(
+            "limit: one step", (1, 1), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+            ha="right", va="bottom", color=BALANCE, fontsize=8,
+        )  # fmt: skip
+        axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
+        axes.set_ylim(0, max(1.4, 1.1 * max(e for _, e in result.step_errors)))
         axes.set_ylabel("largest step\nerror, steps")
         axis.label(axes)
 

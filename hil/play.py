@@ -16,6 +16,7 @@ from hil.targets.base import Target
 from hil.targets.unix import UnixTarget
 
 DAY_MS = 86_400_000
+RESTARTS_TOLD = 10
 
 
 class Play:
@@ -32,6 +33,8 @@ class Play:
         self.program: Program | None = None  # the one committed last
         self.clock_shift_ms = 0  # the pump's clock against the host's
         self.clock_kept = True
+        self.expected_restarts = 0  # that the story brings about
+        self.unexpected_restarts = 0
         self.ordered_run = False  # a person wants it to run (RUN, no STOP since)
         self._progress = progress
         self._planned_ms = planned_ms
@@ -71,6 +74,11 @@ class Play:
         """Called at the instant of a restart, before the firmware runs again."""
         if self.expectation is not None and isinstance(self.target, UnixTarget):
             self.expectation.restarted(self.now_us, self.target.rig.engine.total, self.clock_kept or watchdog)
+        if self.expected_restarts:
+            self.expected_restarts -= 1
+        elif self.unexpected_restarts < RESTARTS_TOLD:
+            self.unexpected_restarts += 1
+            self.outcome("pump", "it restarted by itself", False, "watchdog or reset; see pump/firmware.log")
 
     def reopen(self) -> None:
         """A new session, if the pump restarted meanwhile."""

@@ -68,9 +68,7 @@ class Pump:
 
     def calibrate(self, fields: Mapping[str, str]) -> None:
         date = datetime.fromtimestamp(self._unix_s(), timezone.utc).strftime("%Y-%m-%d")
-        units = {"hours": "h", "volume": "ul"}
-        given = {"date": date, **{name: value + units.get(name, "") for name, value in fields.items()}}
-        self.link.command("CAL:SET", given)
+        self.link.command("CAL:SET", {"date": date, **fields})
 
     def stage(self, program: Program) -> str:
         """Stage the program and compare what the pump holds with it; gives the hash."""

@@ -35,6 +35,7 @@ def page(result: Result) -> str:
         r=result,
         tiles=_tiles(result),
         pictures=_pictures(result),
+        alarm_svg=charts.alarms(result) if result.alarms else "",
         outcomes=result.outcomes[:LONG_TIMELINE],
         left_out=max(0, len(result.outcomes) - LONG_TIMELINE),
     )
@@ -53,7 +54,7 @@ def _tiles(result: Result) -> list[tuple[str, str, str]]:
 
 
 def _microlitres(value_nl: float | None) -> str:
-    return "not measured" if value_nl is None else f"{value_nl / 1000:,.3f} uL"
+    return "not measured" if value_nl is None else f"{value_nl / 1000:,.3f} µL"
 
 
 def _deviation(value_nl: float | None, expected_nl: float | None) -> str:
@@ -87,6 +88,4 @@ def _pictures(result: Result) -> list[Picture]:
     if result.step_errors:
         caption = "Each step edge against the oracle's ideal curve: the largest of |k - ideal| and |k - 1 - ideal| in each stretch."
         found.append(Picture("Step error", caption, charts.step_error(result)))
-    if result.alarms:
-        found.append(Picture("Alarms", "From on to off.", charts.alarms(result)))
     return found

@@ -45,7 +45,7 @@ CALIBRATION: dict[str, str] = {
     "tube": "T-0427",
     "tube_hours": "0",
     "hours": "2000",
-    "volume": "60000",
+    "volume": "60000ul",
     "rate_min": "100nl/h",
     "rate_max": "20000000nl/h",
 }

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 import tty
 from pathlib import Path
 
@@ -57,6 +58,11 @@ class PtyPair:
         """Bytes the firmware sent that no host has read."""
         return _waiting(self.slave)
 
+    def rest(self) -> str:
+        """What lies unread on the line: MicroPython writes its last traceback there."""
+        waiting = self.pending_out()
+        return os.read(self.slave, waiting).decode("utf-8", "replace") if waiting else ""
+
     def close(self) -> None:
         for fd in (self.master, self.slave):
             os.close(fd)
@@ -69,8 +75,9 @@ def _waiting(fd: int) -> int:
 class FirmwareProcess:
     """One boot of the firmware; a new one is made for each restart."""
 
-    def __init__(self, serial_fd: int, store: Path, board: Path | None, stderr: Path, script: Path = FIRMWARE) -> None:
+    def __init__(self, line: PtyPair, store: Path, board: Path | None, stderr: Path, script: Path = FIRMWARE) -> None:
         self._stderr = stderr
+        self._line = line
         self.rx, child_tx = os.pipe()
         child_rx, self.tx = os.pipe()
         env = dict(os.environ, DOSELOOP_TX=str(child_tx), DOSELOOP_RX=str(child_rx), DOSELOOP_STORE=str(store))
@@ -80,7 +87,7 @@ class FirmwareProcess:
         command = [find_micropython(), "-X", f"heapsize={HEAP}", str(script), "--board", "unix"]
         with stderr.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=serial_fd, stdout=serial_fd, stderr=log, pass_fds=(child_tx, child_rx), env=env, cwd=REPO
+                command, stdin=line.master, stdout=line.master, stderr=log, pass_fds=(child_tx, child_rx), env=env, cwd=REPO
             )
         os.close(child_tx)
         os.close(child_rx)
@@ -107,6 +114,10 @@ class FirmwareProcess:
         return TargetError(f"the firmware process ended by itself (status {status}); it said last:\n{self.last_words()}")
 
     def last_words(self) -> str:
+        time.sleep(0.05)  # what it wrote last is still on its way through the pty
+        spoken = self._line.rest()
+        with self._stderr.open("a", encoding="utf-8") as log:
+            log.write(spoken)
         lines = self._stderr.read_text("utf-8", "replace").splitlines()[-TAIL_LINES:]
         return "\n".join(f"    {line}" for line in lines) or "    nothing"
 

@@ -181,7 +181,7 @@ class UnixTarget(Target):
     # ---- below
 
     def _boot(self) -> FirmwareProcess:
-        return FirmwareProcess(self.pty.master, self._store, self._board, self.work / "firmware.log", self._script)
+        return FirmwareProcess(self.pty, self._store, self._board, self.work / "firmware.log", self._script)
 
     def _write_board(self, board: Mapping[str, Any] | None) -> Path | None:
         if not board:
