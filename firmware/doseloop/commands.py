@@ -54,7 +54,7 @@ VERBS = {
         },
     ),
     "PROG:SEG": ("operator", {"day": ("w", _DAY_WORDS), "from": ("t", 5), "dose": ("t", 24)}),
-    "PROG:CHECK?": ("ask", {"attended?": _YES, "reason?": ("w", ("OVERDOSE",))}),
+    "PROG:CHECK?": ("ask", {"reason?": ("w", ("OVERDOSE",))}),
     "PROG:COMMIT": (
         "operator",
         _with(
@@ -165,7 +165,7 @@ class Commands:
 
     def _already_done(self, verb, fields):
         """A delivery verb whose id was executed before: its outcome, and nothing is done twice."""
-        if "id" not in fields:
+        if VERBS[verb][1].get("id") != _ID:
             return None
         entry = self._pump.deliveries.seen(int(fields["id"], 16))
         if entry is None:

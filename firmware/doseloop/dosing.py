@@ -93,7 +93,7 @@ class Dosing:
 
     def tick(self):
         """Put one lease; False if there is none to put before a new piece or a new reservation (then call prepare)."""
-        if not self._lease_ready and not self._next_lease():
+        if not self._lease_ready and not (self._anchors and self._next_lease()):
             return False
         piece = self._piece
         if piece.n > self.reserved:

@@ -182,6 +182,7 @@ class Pump:
             "reservoir": self.reservoir.dump(),
             "basal": self.basal.dump(),
             "alarms": list(self.alarms.dump()),
+            "battery": self.battery.dump(),
         }
 
     def load_state(self, state):
@@ -198,6 +199,7 @@ class Pump:
         self.reservoir.load(state["reservoir"])
         self.basal.load(state["basal"])
         self.alarms.load(bytes(state["alarms"]))
+        self.battery.load(state["battery"])
         if self.calibration:
             self.ledger.steps_per_ml = self.calibration["spm"]
 

@@ -50,7 +50,7 @@ def _compact(pump):
         + [
             ("res", "%dnl" % pump.reservoir.remaining_nl()),
             ("refill_by", "%ds" % refill_by_s(pump)),
-            ("battery", "%dmv" % pump.battery.mean_mv()),
+            ("battery", "%dmv" % (pump.battery.mv or pump.hal.battery_mv())),
             ("alarms", pump.alarms.count()),
             ("top", top or "none"),
             ("obs", "%ds" % (max(0, pump.observe_until - now) // 1000)),
@@ -163,7 +163,7 @@ def _supplies(pump):
         ("lot", reservoir.lot or "none"),
         ("expiry", "%d-%02d-%02d" % reservoir.expiry if reservoir.expiry else "none"),
         ("refill_by", "%ds" % refill_by_s(pump)),
-        ("battery", "%dmv" % pump.battery.mean_mv()),
+        ("battery", "%dmv" % (pump.battery.mv or pump.hal.battery_mv())),
         ("days", "unknown" if days is None else days),
         ("prime_left", "%dnl" % pump.prime_left_nl),
         ("calibrated", "yes" if pump.calibration else "no"),
@@ -207,18 +207,22 @@ def answer_program(pump, fields, request):
 
 
 def answer_check(pump, fields, request):
-    """PROG:CHECK?: what a commit would say now; the staged program read back by its hash."""
+    """PROG:CHECK?: the staged program read back, and what an attended commit would say now."""
     program = pump.staged_program(request.sess)
     pump.watch.settle_force(pump.clock.elapsed)
-    notes = pump.therapy.check(program, case_of(pump, fields))
-    codes = confirmations(program)
+    verdict, text = "OK", ""
+    try:
+        text = "+".join(pump.therapy.check(program, case_of(pump, {"attended": "yes", "reason": fields.get("reason")})))
+    except Refusal as refusal:
+        verdict, text = refusal.code, refusal.text
     return [
         ("hash", program.hash),
         ("daily", "%dng" % program.daily.ceil()),
         ("high", "%dng" % program.high.ceil()),
         ("low", "%dng" % program.low.floor()),
-        ("confirm", "+".join(codes) or "none"),
-        ("notes", "+".join(notes) or "none"),
+        ("confirm", "+".join(confirmations(program)) or "none"),
+        ("verdict", verdict),
+        ("text", text or "none"),
     ]
 
 
