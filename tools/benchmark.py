@@ -52,7 +52,7 @@ def show(row: Row) -> None:
 def whole_run(days: int) -> tuple[float, dict[str, Any]]:
     """Wall seconds of `python -m hil run` from start to exit, and its result."""
     out = OUT / f"days-{days}"
-    command = [sys.executable, "-m", "hil", "run", str(SCENARIO), "--target", "unix", "--days", str(days), "--out", str(out)]
+    command = [sys.executable, "-m", "hil", "run", str(SCENARIO), "--target", "unix", "--days", str(days), "--out", str(out), "--quiet"]
     began = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     wall_s = time.monotonic() - began
@@ -77,7 +77,7 @@ def figures(script: str) -> dict[str, int]:
     """What a script of tools/micropython prints, as name -> value."""
     command = [find_micropython(), "-X", f"heapsize={HEAP}", str(ROOT / "tools" / "micropython" / script)]
     env = dict(os.environ, MICROPYPATH=f"{ROOT / 'firmware'}:{ROOT / 'boards' / 'unix'}:.frozen")
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{script} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return {name: int(value) for name, value in re.findall(r"^(\w+) (-?\d+)", done.stdout, re.MULTILINE)}
@@ -87,6 +87,16 @@ def tick_rows() -> Iterator[Row]:
     found = figures("measure_tick.py")
     yield Row("dosing tick", f"{found['tick'] / 1000:.2f} us")
     yield Row("bytes allocated by a dosing tick", f"{found['tick_bytes']} B", "0 B", found["tick_bytes"] == 0)
+
+
+def turn_rows() -> Iterator[Row]:
+    found = figures("measure_turn.py")
+    median = found["turn_median"]
+    yield Row("turn of the loop, median", f"{median} us", "<= 150 us", median <= 150)
+    yield Row("turn of the loop, worst (writes the journal)", f"{found['turn_worst']} us")
+    held, free = found["firmware_heap"], found["free_heap"]
+    yield Row("heap the running firmware holds", f"{held:,} B", f"of {HEAP}")
+    yield Row("heap free", f"{free:,} B")
 
 
 # ---- round trips in real time
@@ -106,7 +116,7 @@ def served() -> Iterator[str]:
 def _printed_path(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
-        found = re.search(r"/dev/\S+", line)
+        found = re.search(r"/dev/[\w./-]*\w", line)
         if found:
             return found.group()
     raise SystemExit(f"hil serve named no serial path: {process.stderr.read() if process.stderr else ''}")
@@ -114,8 +124,16 @@ def _printed_path(process: subprocess.Popen[str]) -> str:
 
 def _exchange(port: Any, body: str) -> Reply:
     port.write(seal(body))
+    heard = b""
     while True:
-        answer = parse_line(port.readline())
+        chunk = port.read(port.in_waiting or 1)  # readline would take each byte by itself
+        if not chunk:
+            raise SystemExit(f"no answer to {body!r} within {port.timeout} s")
+        heard += chunk
+        line, end, rest = heard.partition(b"\n")
+        if not end:
+            continue
+        heard, answer = rest, parse_line(line.strip())
         if isinstance(answer, Reply):
             return answer
 
@@ -153,7 +171,7 @@ def main() -> int:
     print(f"SIMULATED, on the MicroPython unix port, {os.cpu_count()} cores\n")
     parts: list[Callable[[], Iterator[Row]]] = [lambda: run_rows(1, 5)]
     parts += [] if quick else [lambda: run_rows(28, 60)]
-    parts += [tick_rows, round_trip_rows]
+    parts += [tick_rows, turn_rows, round_trip_rows]
     for part in parts:
         for row in part():
             show(row)

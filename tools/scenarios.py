@@ -35,7 +35,7 @@ def run(path: Path, out: Path) -> Outcome:
     """One scenario in a process of its own; what it printed is kept beside its report."""
     folder = out / path.stem
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "hil", "run", str(path), "--target", "unix", "--out", str(folder)]
+    command = [sys.executable, "-m", "hil", "run", str(path), "--target", "unix", "--out", str(folder), "--quiet"]
     began = time.monotonic()
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIME_LIMIT_S)
