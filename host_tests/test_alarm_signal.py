@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from doseloop.alarms import HIGH, LOW, MEDIUM, NO_BOLUS, SIGNALS, TABLE, TEST, Alarms
 
 ROWS = {row[0]: row for row in TABLE}
-CODES = sorted(ROWS)
 PRIORITY = {code: row[1] for code, row in ROWS.items()}
 MINUTE = 60_000
 
@@ -15,11 +14,6 @@ MINUTE = 60_000
 @pytest.fixture
 def alarms():
     return Alarms(lambda text: None)
-
-
-@pytest.fixture
-def log():
-    return []
 
 
 @pytest.mark.req("R-ALM-10")

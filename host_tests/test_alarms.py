@@ -10,7 +10,6 @@ from doseloop.units import Refusal
 ROWS = {row[0]: row for row in TABLE}
 CODES = sorted(ROWS)
 PRIORITY = {code: row[1] for code, row in ROWS.items()}
-MINUTE = 60_000
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ class WireError(Exception):
     """A line that is no good frame; nothing of it is used."""
 
     def __init__(self, code, text):
-        Exception.__init__(self, code)
+        super().__init__(code)
         self.code = code
         self.text = text
 
