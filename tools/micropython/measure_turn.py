@@ -5,6 +5,7 @@ every lease and turns at once, so what is measured is the firmware; its journal 
 It prints lines `name value unit`.
 """
 
+import binascii
 import gc
 import os
 import sys
@@ -22,13 +23,21 @@ TURNS = 300
 NIGHT_FLEX = ("name=night-flex-spinal", "conc=2000", "seg.all.00:00=266000", "seg.all.19:00=84000")
 
 
-class Silence:
-    """A serial line on which nothing comes."""
+class Line:
+    """A serial line on which `coming` comes, as fast as it is read; what is sent is counted."""
+
+    def __init__(self):
+        self.coming = b""
+        self.sent = 0
 
     def read(self, buffer):
-        return 0
+        count = min(len(buffer), len(self.coming))
+        buffer[:count] = self.coming[:count]
+        self.coming = self.coming[count:]
+        return count
 
     def write(self, data):
+        self.sent += len(data)
         return len(data)
 
 
@@ -39,7 +48,7 @@ class Stub:
 
     def __init__(self, board, store):
         self.board = board
-        self.serial = Silence()
+        self.serial = Line()
         self.store = store
         self.steps = 0
         self.now = 0
@@ -129,6 +138,16 @@ def measured(hal, controller):
     return sorted(turns)
 
 
+def question_us(hal, controller, text):
+    """Microseconds from a framed question's first byte to the last byte of its answer, all turns together."""
+    hal.serial.coming = b"%s*%08X\n" % (text, binascii.crc32(text))
+    hal.serial.sent = 0
+    began = time.ticks_us()
+    while hal.serial.coming or not hal.serial.sent:
+        controller.turn()
+    return time.ticks_diff(time.ticks_us(), began)
+
+
 def main():
     hal, controller = running()
     for _ in range(20):
@@ -142,7 +161,14 @@ def main():
     print("turn_p90", turns[TURNS * 9 // 10], "us")
     print("turn_worst", turns[-1], "us")
     print("turns_an_hour", TURNS * 3_600_000 // max(1, hal.now - began), "turns")
-    print("state", controller.pump.delivering and hal.steps, "steps")
+    print("hello", question_us(hal, controller, b">0000 HELLO"), "us")
+    print("identity", question_us(hal, controller, b">0001 *IDN?"), "us")
+    gc.collect()
+    before = gc.mem_alloc()
+    print("status", question_us(hal, controller, b">0002 STAT?"), "us")
+    print("status_allocates", gc.mem_alloc() - before, "B")
+    if not controller.pump.delivering or not hal.steps:
+        raise SystemExit("the pump did not run")
 
 
 main()
