@@ -39,6 +39,7 @@ from hil.steps import local_seconds
 from hil.targets.unix import UnixTarget
 
 MINUTE_MS = 60_000
+PRIME_S = 60  # how long a pump takes for a prime, if nothing says it
 
 
 class Acts:
@@ -159,6 +160,8 @@ class Acts:
     def _took(self, action: Command, reply: Mapping[str, str]) -> None:
         """Keep the oracle in step with a command that was accepted."""
         play, verb = self._play, action.verb
+        if reply.get("repeated") == "yes":
+            return
         if verb == "RUN":
             play.ordered_run = True
             if play.expectation is None:
@@ -168,7 +171,7 @@ class Acts:
         elif verb in ("STOP", "EMPTY"):
             self._stopped()
         elif verb in ("DOSE:BOLUS", "DOSE:PRIME", "TEST:BOLUS") and play.expectation:
-            self._pushed(action, reply)
+            self._pushed(action)
 
     def _stopped(self) -> None:
         play = self._play
@@ -177,12 +180,12 @@ class Acts:
             self._end_push()
             play.expectation.stop(play.now_us)
 
-    def _pushed(self, action: Command, reply: Mapping[str, str]) -> None:
+    def _pushed(self, action: Command) -> None:
         play = self._play
         assert play.expectation is not None
         volume_nl = leading_int(action.fields.get("volume", "0"))
         bolus = play.program.bolus if play.program else None
-        span_s = leading_int(action.fields.get("time", reply.get("time", str(bolus.time_s if bolus else 60))))
+        span_s = leading_int(action.fields["time"]) if "time" in action.fields else bolus.time_s if bolus else PRIME_S
         play.expectation.push(play.now_us, volume_nl, span_s * 1000)
 
     def _end_push(self) -> None:

@@ -29,6 +29,7 @@ class Counts:
     basal: int
     bolus: int
     prime: int
+    uncertain: int  # nL
 
 
 class Pump:

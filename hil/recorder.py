@@ -57,7 +57,7 @@ class Recorder:
         return steps * NL_PER_ML / self._spm()
 
     def _zero(self) -> Counts:
-        return self._first or Counts(0, 0, 0, 0, 0, 0, 0)
+        return self._first or Counts(0, 0, 0, 0, 0, 0, 0, 0)
 
     def _spm(self) -> int:
         return self.expectation.steps_per_ml if self.expectation else 100_000
@@ -79,6 +79,7 @@ class Recorder:
         if self.expectation is None or self.zero_ms is None:
             return stat
         counts, weighed = self._pump.counts(), self.balance()
+        self.result.uncertain_nl = float(counts.uncertain - self._zero().uncertain)
         now_us = self._target.now_ms() * 1000
         self.result.samples.append(
             Sample(

@@ -99,6 +99,7 @@ class Result:
     authorised_nl: float | None = None
     witnessed_nl: float | None = None
     balance_nl: float | None = None
+    uncertain_nl: float = 0.0  # what power cuts left in doubt; it is in the ledger and in its witness
     max_step_error: float | None = None
     measurements: list[Measurement] = field(default_factory=list)
     alarms: list[AlarmSpan] = field(default_factory=list)

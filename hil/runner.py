@@ -28,7 +28,8 @@ from hil.targets.unix import UnixTarget
 from hil.weighing import BLANK_CYCLE_MS, BLANK_CYCLES, Weighing
 
 DAY_MS = 86_400_000
-BLANK_S = BLANK_CYCLES * BLANK_CYCLE_MS // 1000
+BOOT_MS = 2000  # from power on until switches are trusted and people begin
+LEAD_S = (BLANK_CYCLES * BLANK_CYCLE_MS + BOOT_MS) // 1000  # before the story's start
 Progress = Callable[[int, int], None]  # (virtual ms played, ms planned)
 
 
@@ -77,7 +78,7 @@ def make_target(scenario: Scenario, options: Options, seed: int) -> Target:
     """The pump to test. A simulated one begins earlier, by the blank of its balance."""
     if options.target != "unix":
         return SerialUrlTarget(options.target)
-    rig = Rig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s - BLANK_S), seed)
+    rig = Rig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s - LEAD_S), seed)
     target = UnixTarget(rig, seed=seed, work=options.out / "pump", board=scenario.board)
     target.lockstep.ticks_start = scenario.setup.ticks_start
     return target
@@ -103,17 +104,18 @@ class Run:
         self._simulated: SimulatedBalance | None = None
         self._weighing: Weighing | None = None
         self._recorder: Recorder | None = None
+        self._play: Play | None = None
 
     def play(self) -> None:
         """Everything; BenchUnusable where the bench cannot go on, with what was measured kept."""
         self._weighing = self._find_balance()
         self.target.start()
-        link = Link(self.target.channel(), log=self.log, wall=self.target.unix_s, seed=self.scenario.setup.seed)
+        link = Link(self.target.channel(), log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed)
         pump = Pump(link, self.target.unix_s)
         rig = self.scenario.rig
         turn = (rig.steps_per_turn, rig.encoder_counts_per_turn)
         self._recorder = recorder = Recorder(self.result, self.target, pump, self._weighing, turn=turn)
-        play = Play(self.scenario, self.target, pump, recorder, self._progress, planned_ms(self.scenario))
+        self._play = play = Play(self.scenario, self.target, pump, recorder, self._progress, planned_ms(self.scenario))
         acts = Acts(play)
         self._watch_restarts(link, play)
         self._set_up(pump, play, acts)
@@ -128,6 +130,8 @@ class Run:
         """Bring the pump to where the story begins. A refusal here ends the run: there is nothing to measure then."""
         try:
             fields = pump.open()
+            if self.target.virtual:
+                self.target.advance_to(self.target.now_ms() + BOOT_MS)
             self.result.versions = result.versions(
                 [("firmware", fields.get("fw", "?")), ("board", fields.get("board", "?")), *self.target.versions().items()]
             )
@@ -140,6 +144,10 @@ class Run:
             raise
         except BenchError as error:
             raise BenchUnusable(f"the pump could not be set up for this scenario: {error}") from None
+
+    def _host_unix_s(self) -> float:
+        """The host's clock, which is as wrong as what the story sets the pump's to."""
+        return self.target.unix_s() + (self._play.clock_shift_ms / 1000 if self._play else 0.0)
 
     def _watch_restarts(self, link: Link, play: Play) -> None:
         def told(cause: int) -> None:

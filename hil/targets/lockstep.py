@@ -26,7 +26,7 @@ WRAP_MASK = (1 << 30) - 1
 WORD_MASK = (1 << 32) - 1
 NEVER = 1 << 62
 ANSWER_LIMIT_MS = 20_000  # real time the firmware may compute without a pause
-SPIN_LIMIT = 200_000  # turns in a row without a pause, before we call it a livelock
+SPIN_LIMIT = 20_000  # turns in a row without a pause, before we call it a livelock
 
 Cell = tuple[int, int, int, int]
 

@@ -87,6 +87,7 @@ class UnixTarget(Target):
         self.work = Path(work or self._scratch.name)  # type: ignore[union-attr]
         self._script = script
         self._store = _fresh(self.work / "flash")
+        (self.work / "firmware.log").unlink(missing_ok=True)
         self._board = self._write_board(board)
         self.pty = PtyPair()
         self.serial_path = self.pty.path
