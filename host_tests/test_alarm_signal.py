@@ -133,9 +133,9 @@ operations = st.lists(
 def listen(alarms, causes, now, until):
     """Run to `until` as the loop does, waking when due() says; returns [(signal, from, to)]. Between wake-ups nothing may change."""
     heard = []
+    for code in causes:
+        alarms.set(code, True, now)
     while now < until:
-        for code in causes:
-            alarms.set(code, True, now)
         signal, wait = alarms.signal(now), alarms.due(now)
         assert wait is None or wait > 0
         end = until if wait is None else min(until, now + wait)

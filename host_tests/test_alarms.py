@@ -86,6 +86,13 @@ def test_a_cause_must_last_its_time_without_a_break(alarms):
 
 
 @pytest.mark.req("R-ALM-1")
+def test_a_cause_comes_on_in_time_also_if_it_is_reported_once_only(alarms):
+    alarms.set("TEMPERATURE", True, 0)
+    assert alarms.signal(299_999) == 0 and alarms.signal(300_000) == MEDIUM
+    assert alarms.is_on("TEMPERATURE") and alarms.due(300_000) is None
+
+
+@pytest.mark.req("R-ALM-1")
 def test_a_cause_that_returns_needs_a_new_acknowledgement(alarms):
     alarms.set("PORT_OPEN", True, 0)
     alarms.set("PORT_OPEN", False, 1)

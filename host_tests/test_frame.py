@@ -1,11 +1,11 @@
 """The wire's lines: form, CRC, length, line ends, and what damage does."""
 
 import pytest
-from doseloop import frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_rig import Pump
 
+from doseloop import frame
 from hil.frames import FrameError, Reply, parse_line, seal
 
 

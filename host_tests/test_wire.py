@@ -1,11 +1,11 @@
 """The wire: sessions, numbers taken at most once, STOP, and a loop that output never blocks."""
 
 import pytest
-from doseloop.units import Refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_rig import Pump
 
+from doseloop.units import Refusal
 from hil.frames import Event, Reply, parse_line, seal
 
 

@@ -4,11 +4,12 @@ import hashlib
 import hmac as std_hmac
 
 import pytest
-from doseloop import auth
-from doseloop.units import Refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_rig import Pump
+
+from doseloop import auth
+from doseloop.units import Refusal
 
 
 @pytest.fixture

@@ -136,6 +136,10 @@ class Alarms:
             alarm.seen = True
             alarm.first = now_ms
             self._pending.append(alarm)
+        self._ripen(alarm, now_ms, detail)
+
+    def _ripen(self, alarm, now_ms, detail):
+        """Turn on what was seen for long enough; a cause is there until set() says that it is gone."""
         if now_ms - alarm.first >= alarm.persist_ms:
             self._pending.remove(alarm)
             self._turn_on(alarm, now_ms, detail)
@@ -235,7 +239,13 @@ class Alarms:
     # ---- the signal
 
     def signal(self, now_ms):
-        """What sounds now: 0 or the highest priority that has to, one at a time; with the bit TEST in an alarm test."""
+        """What sounds now: 0 or the highest priority that has to, one at a time; with the bit TEST in an alarm test.
+
+        Call it each turn: causes that have lasted long enough come on here too.
+        """
+        if self._pending:
+            for alarm in list(self._pending):
+                self._ripen(alarm, now_ms, "")
         if self._test_from is not None:
             number = (now_ms - self._test_from) // TEST_MS
             if number < HIGH:
@@ -269,7 +279,7 @@ class Alarms:
         return 0 if self._low_from is None else LOW
 
     def due(self, now_ms):
-        """ms until signal() changes or a cause has lasted long enough (ask set() again then); None: nothing is to come."""
+        """ms until signal() changes or a cause has lasted long enough; None: nothing is to come."""
         if not self._on and not self._pending and self._test_from is None:
             return None
         due = self._signal_due(now_ms)
