@@ -2,7 +2,6 @@
 
 from doseloop import auth
 from doseloop.wire import Wire
-
 from hil.auth import default_key, line_mac, opening_mac
 from hil.frames import parse_line, seal
 
