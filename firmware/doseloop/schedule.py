@@ -52,7 +52,7 @@ class Piece:
         most_pulses and lease_us bound one lease. remainder may be negative (a step already made) but not below -den.
         """
         total = remainder + num
-        self.pulses = total // den if total >= den else 0
+        self.pulses = total // den if num and total >= den else 0  # a step still owed waits for a rate
         self.remainder = total - self.pulses * den
         self._legs = []
         self._leg = self._groups = self._waits = self._behind = self._behind_fraction = 0
