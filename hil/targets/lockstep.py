@@ -26,6 +26,7 @@ WRAP_MASK = (1 << 30) - 1
 WORD_MASK = (1 << 32) - 1
 NEVER = 1 << 62
 ANSWER_LIMIT_MS = 20_000  # real time the firmware may compute without a pause
+RESET_LIMIT = 20  # resets in a row without ever sleeping
 SPIN_LIMIT = 20_000  # turns in a row without a pause, before we call it a livelock
 
 Cell = tuple[int, int, int, int]
@@ -55,6 +56,7 @@ class LockStep:
         self._wake_ms = 0  # the firmware sleeps until then
         self._dog_ms = NEVER
         self._output_waits = False
+        self._reset_cause: int | None = None  # it reset itself and is to be booted
         self._nudged = False  # something happened that ends its sleep
         self._spins = 0
         self._rest = b""
@@ -65,6 +67,10 @@ class LockStep:
 
     def power_on(self, cause: int = POWER) -> None:
         """Boot the firmware and let it run to its first sleep."""
+        self._boot_once(cause)
+        self._follow_resets()
+
+    def _boot_once(self, cause: int) -> None:
         self._cause, self._boot_ms = cause, self.now_ms
         self._dog_ms, self._rest, self.hung = NEVER, b"", False
         self.rig.boot()
@@ -84,7 +90,17 @@ class LockStep:
     def _restart(self, cause: int) -> None:
         self.power_off()
         self.told_restart(cause)
-        self.power_on(cause)
+        self._boot_once(cause)
+
+    def _follow_resets(self) -> None:
+        """Boot again as often as the firmware resets itself before it sleeps."""
+        for _ in range(RESET_LIMIT):
+            if self._reset_cause is None:
+                return
+            cause, self._reset_cause = self._reset_cause, None
+            self._restart(cause)
+        words = self._process.last_words() if self._process else "    nothing"
+        raise TargetError(f"the firmware resets itself again and again at virtual {self.now_ms} ms; it said last:\n{words}")
 
     @property
     def powered(self) -> bool:
@@ -122,7 +138,11 @@ class LockStep:
         """Give the firmware its turn now, or the watchdog its prey."""
         if self.now_ms >= self._dog_ms and (self.hung or self._wake_ms > self.now_ms):
             self._restart(WATCHDOG)
-            return
+        else:
+            self._give_turn()
+        self._follow_resets()
+
+    def _give_turn(self) -> None:
         if self._output_waits and self.attend_output is not None:
             self.attend_output()
         self._nudged = False
@@ -180,7 +200,7 @@ class LockStep:
         return True
 
     def _take_rare(self, cell: Cell) -> bool:
-        """The same for the cells that seldom come; True if a new process runs now, and sleeps."""
+        """The same for the cells that seldom come; True if no more come because it resets itself."""
         tag, a = cell[0], cell[1]
         if tag == REVOKE:
             self.rig.revoke()
@@ -207,7 +227,7 @@ class LockStep:
     def _reset(self, cause: int) -> None:
         assert self._process is not None
         self._process.wait_gone()
-        self._restart(cause)
+        self._reset_cause = cause
 
     def _read(self) -> bytes:
         process = self._process
