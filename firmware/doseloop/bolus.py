@@ -44,7 +44,7 @@ class Deliveries:
         self.uncertain = False  # a former bolus ended UNCERTAIN and nobody acknowledged
         self._ids = []  # [id, verb, outcome] of what was executed, newest last
         self._given = []  # [start, ng] of boluses of the last 24 h; ng is the upper bound
-        self._bolus_end = None
+        self._bolus_start = None
 
     def seen(self, number):
         """[id, verb, outcome] if this id was executed before, else None."""
@@ -72,8 +72,8 @@ class Deliveries:
         if program is None or program.bolus is None:
             raise Refusal("BOLUS_OFF", "the program allows no bolus; PROG:SET bolus_volume, bolus_time, bolus_lockout, bolus_allowance")
         size_nl = program.bolus[0]
-        if volume_nl > size_nl or volume_nl == 0:
-            raise Refusal("BOLUS_OFF", "%d nl asked, the program allows boluses up to %d nl" % (volume_nl, size_nl))
+        if volume_nl != size_nl:
+            raise Refusal("BOLUS_OFF", "%d nl asked, the program allows boluses of %d nl" % (volume_nl, size_nl))
         if no_bolus:
             raise Refusal("ALARM_ACTIVE", "no bolus during %s; see ALAR?" % no_bolus)
         if self.uncertain:
@@ -82,9 +82,10 @@ class Deliveries:
         self._check_window(program, volume_nl, now)
 
     def _check_lockout(self, program, now):
-        since = now - self._bolus_end if self._bolus_end is not None else None
+        """The lockout runs from the start of one bolus to the start of the next, however the first one ended."""
         lockout_ms = program.bolus[2] * 1000
-        if since is not None and since < lockout_ms:
+        since = now - self._bolus_start if self._bolus_start is not None else lockout_ms
+        if since < lockout_ms:
             raise Refusal("LOCKOUT", "next bolus in %s, lockout %s" % (span_text(lockout_ms - since), span_text(lockout_ms)))
 
     def _check_window(self, program, volume_nl, now):
@@ -119,6 +120,7 @@ class Deliveries:
         self.remember(delivery.number, delivery.verb, "RUNNING")
         if delivery.verb == "DOSE:BOLUS":
             self._given.append([delivery.started, -(-delivery.volume_nl * conc // 1000)])
+            self._bolus_start = delivery.started
 
     def finish(self, made, now, steps_per_ml, conc, short):
         """Book the end of the delivery in progress; short: the witness saw too little of it. Returns it."""
@@ -129,13 +131,12 @@ class Deliveries:
         delivery.outcome = "UNCERTAIN" if short else "DONE" if made == delivery.steps else "PARTIAL"
         self.remember(delivery.number, delivery.verb, delivery.outcome)
         if delivery.verb == "DOSE:BOLUS":
-            self._bolus_end = now
             self.uncertain = self.uncertain or short
             if delivery.outcome == "PARTIAL":
                 self._given[-1][1] = -(-delivery.made_nl * conc // 1000)
         return delivery
 
-    def restore(self, delivery, outcome, conc, now):
+    def restore(self, delivery, outcome, conc):
         """A delivery read back from the journal; one without a result was cut off: UNCERTAIN, counted whole."""
         delivery.outcome = outcome
         self.last = delivery
@@ -143,7 +144,7 @@ class Deliveries:
         if delivery.verb == "DOSE:BOLUS":
             volume_nl = delivery.made_nl if outcome == "PARTIAL" else delivery.volume_nl
             self._given.append([delivery.started, -(-volume_nl * conc // 1000)])
-            self._bolus_end = delivery.ended or now
+            self._bolus_start = delivery.started
 
 
 def is_short(expected_counts, witnessed_counts, slack_counts):

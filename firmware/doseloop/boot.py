@@ -48,7 +48,7 @@ def _restore_account(pump):
     if replay.sample:
         _load_sample(pump, replay.sample)
     if replay.open_delivery:
-        _book_cut_off(pump, replay.open_delivery, pump.clock.elapsed)
+        _book_cut_off(pump, replay.open_delivery)
 
 
 class _Replay:
@@ -106,19 +106,19 @@ def _delivery_of(payload, elapsed):
 def _close(pump, delivery, payload, elapsed):
     _, outcome, delivery.made, delivery.made_nl = records.unpack_result(payload)
     delivery.ended = elapsed
-    pump.deliveries.restore(delivery, outcome, _conc_of(pump), elapsed)
+    pump.deliveries.restore(delivery, outcome, _conc_of(pump))
 
 
 def _conc_of(pump):
     return pump.basal.program.conc if pump.basal.program else pump.reservoir.conc
 
 
-def _book_cut_off(pump, delivery, now):
+def _book_cut_off(pump, delivery):
     """Cut off by a power loss: what was made lies between none and all; all counts."""
     pump.ledger.category = CATEGORY[delivery.verb]
     pump.ledger.book_uncertain(delivery.steps)
     pump.ledger.category = "dose"
-    pump.deliveries.restore(delivery, "UNCERTAIN", _conc_of(pump), now)
+    pump.deliveries.restore(delivery, "UNCERTAIN", _conc_of(pump))
     pump.deliveries.uncertain = pump.deliveries.uncertain or delivery.verb == "DOSE:BOLUS"
     if delivery.verb == "DOSE:PRIME":
         pump.prime_left_nl = max(0, pump.prime_left_nl - delivery.volume_nl)
