@@ -6,8 +6,8 @@ sane pace, and PIO outputs are fed back to PIO inputs. Import this before anythi
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import queue
 import runpy
 import time
 from pathlib import Path
@@ -118,35 +118,40 @@ def prompt_device(image: Path, rig: Rig) -> Any:
 
 
 class Line:
-    """The USB serial line of a Pico that runs the firmware, in lines of text."""
+    """The USB serial line of a Pico that runs the firmware: a channel for hil.link.Link. The emulator has a thread of its own."""
 
     def __init__(self, image: Path, rig: Rig) -> None:
         self.device: Any = BaseDevice(board=_spec(image, rig))
         self.device.mcu.usb_ctrl.read_delay_microseconds = USB_POLL_US
-        self._heard = bytearray()
-        self._port: Any = InteractiveRepl(self.device.cdc, self._heard.extend)
+        self._heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._port: Any = InteractiveRepl(self.device.cdc, lambda data: self._heard.put(bytes(data)))
 
-    async def open(self, timeout_s: float) -> None:
-        await self.device.astart(timeout_s)
-        await self._port.start()
+    def open(self, timeout_s: float) -> None:
+        self.device.start_async(timeout_s).result(timeout_s)
+        self.device.simulator.submit(self._port.start()).result(timeout_s)
 
-    async def ask(self, text: str, timeout_s: float) -> str:
-        """Sends a line, returns the first whole line that comes back."""
-        self._heard.clear()
-        self._port.send(text.encode() + b"\r\n")
+    def send(self, data: bytes) -> None:
+        self.device.simulator.schedule_threadsafe(lambda: self._port.send(data))
+
+    def receive(self, timeout_s: float) -> bytes:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            self._port.pump()
-            head, found, _ = bytes(self._heard).partition(b"\n")
-            if found and head.strip():
-                return head.decode(errors="replace").strip()
-            if found:
-                del self._heard[: len(head) + 1]
-            await asyncio.sleep(0.005)
-        raise TimeoutError(f"no answer to {text!r} within {timeout_s:.0f} s; heard {bytes(self._heard)!r}")
+            try:
+                return self._heard.get(timeout=0.02)
+            except queue.Empty:
+                self.device.simulator.schedule_threadsafe(self._pump)
+        return b""
+
+    def _pump(self) -> None:
+        self._port.pump()
 
     def now_ms(self) -> int:
+        """The emulated chip's time since it started."""
         return int(self.device.mcu.clock.nanos) // 1_000_000
+
+    def advance_to(self, end_ms: int) -> None:
+        while self.now_ms() < end_ms:
+            time.sleep(0.02)
 
     def close(self) -> None:
         self.device.stop()
