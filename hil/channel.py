@@ -25,10 +25,10 @@ class Channel(Protocol):
     def close(self) -> None: ...
 
 
-def open_serial(url: str, baud: int = 115200) -> Any:
+def open_serial(url: str, baud: int = 115200, timeout_s: float = 0.0) -> Any:
     """A pyserial port of any URL, opened for one user only; LinkError names what to do."""
     try:
-        return serial.serial_for_url(url, baudrate=baud, timeout=0, exclusive=True)
+        return serial.serial_for_url(url, baudrate=baud, timeout=timeout_s, exclusive=True)
     except FileNotFoundError:
         raise LinkError(f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`") from None
     except (serial.SerialException, OSError, ValueError) as error:
@@ -49,11 +49,11 @@ def _why_not_opened(url: str, error: Exception) -> str:
 class SerialChannel:
     """A pump on a real or remote serial line; waiting is real time."""
 
-    POLL_S = 0.002
+    READ_S = 0.05  # a read without a byte returns after this
 
     def __init__(self, url: str, baud: int = 115200) -> None:
         self.url = url
-        self._port = open_serial(url, baud)
+        self._port = open_serial(url, baud, self.READ_S)
 
     def send(self, data: bytes) -> None:
         try:
@@ -67,7 +67,6 @@ class SerialChannel:
             data = self._read_now()
             if data or time.monotonic() >= deadline:
                 return data
-            time.sleep(self.POLL_S)
 
     def _read_now(self) -> bytes:
         try:

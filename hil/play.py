@@ -17,6 +17,7 @@ from hil.targets.unix import UnixTarget
 
 DAY_MS = 86_400_000
 RESTARTS_TOLD = 10
+ALIVE_MS = 2000  # how often a real pump is asked whether it is still there
 
 
 class Play:
@@ -62,8 +63,14 @@ class Play:
         self.reopen()
 
     def _pass_to(self, end_ms: int) -> None:
-        self.target.advance_to(end_ms)
-        self.reopen()
+        while self.target.now_ms() < end_ms:
+            self.target.advance_to(end_ms if self.target.virtual else min(end_ms, self.target.now_ms() + ALIVE_MS))
+            self.reopen()
+            if not self.target.virtual:
+                self.pump.stat()  # a line that went away is noticed now
+            self._show_progress()
+
+    def _show_progress(self) -> None:
         done_ms = self.target.now_ms() - self._begun_ms
         self._planned_ms = max(self._planned_ms, done_ms)
         self._progress(done_ms, self._planned_ms)
@@ -96,7 +103,8 @@ class Play:
     def set_up(self) -> None:
         """Clock, calibration, and the therapy that is taken over."""
         scenario = self.scenario
-        self.pump.set_time(round(self.target.unix_s()), scenario.offset_min)
+        self.clock_shift_ms = round(scenario.start_unix_s * 1000 - self.target.unix_s() * 1000)
+        self.pump.set_time(scenario.start_unix_s, scenario.offset_min)
         if scenario.calibration:
             self.pump.calibrate(scenario.calibration)
         if scenario.history is None:

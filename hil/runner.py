@@ -111,7 +111,7 @@ class Run:
         self._weighing = self._find_balance()
         self.target.start()
         link = Link(self.target.channel(), log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed)
-        pump = Pump(link, self.target.unix_s)
+        pump = Pump(link, self._host_unix_s)
         rig = self.scenario.rig
         turn = (rig.steps_per_turn, rig.encoder_counts_per_turn)
         self._recorder = recorder = Recorder(self.result, self.target, pump, self._weighing, turn=turn)
