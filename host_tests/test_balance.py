@@ -170,6 +170,21 @@ def test_an_unknown_command_is_a_syntax_error_that_names_it():
         driver._ask("XYZ", 0.3)
 
 
+@pytest.mark.parametrize(("answer", "grams"), [("S S 12.5 mg", 0.0125), ("S D -0.0125 kg", -12.5), ("SI S 1. g", 1.0)])
+def test_weights_in_any_unit_of_mass_come_as_grams(answer, grams):
+    with bench() as (_, simulated, driver):
+        simulated.scale._verbs["SI"] = lambda: answer
+        assert driver.read().mass_g == pytest.approx(grams)
+
+
+@pytest.mark.parametrize("answer", ["Z S 12.5 g", "S S 12.5 oz", "S X 12.5 g", "S S nan g", "S S 1e3 g", "S", "12.5"])
+def test_an_answer_that_is_no_weight_is_never_read_as_one(answer):
+    with bench() as (_, simulated, driver):
+        simulated.scale._verbs["SI"] = lambda: answer
+        with pytest.raises(BalanceProtocolError, match="answer to SI"):
+            driver.read()
+
+
 # our driver on an independent server
 
 

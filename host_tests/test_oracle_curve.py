@@ -7,11 +7,11 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hil.oracle import IdealCurve, Program, flat_lines, week_ms, whole_steps
-from hil.oracle.program import DAY_MS, WEEK_MS
+from hil.oracle.program import DAY_MS, HOUR_MS, WEEK_MS
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -114,6 +114,7 @@ def test_no_event_makes_or_loses_more_than_a_fraction_of_a_step_but_a_bolus_cut_
 @pytest.mark.req("R-PRF-4")
 @settings(max_examples=60)
 @given(events, st.lists(st.integers(0, 400 * 3_600_000_000), min_size=1, max_size=8))
+@example([("clock", HOUR_MS, 70_000), ("push", HOUR_MS, 4_999), ("stop", HOUR_MS, 0), ("run", HOUR_MS, 1)], [100 * HOUR_US, HOUR_US])
 def test_looking_ahead_changes_nothing_of_what_follows(history, looks):
     seen, unseen, at = running(WEEKEND), running(WEEKEND), 0
     for kind, wait_ms, value in history:

@@ -338,6 +338,18 @@ def test_hours_in_which_the_pump_stood_make_room_in_the_window():
     assert therapy.run(DAY_MS).ok
 
 
+@pytest.mark.req("R-PRF-3")
+@pytest.mark.parametrize(
+    ("hour_ng", "expected"), [(8_001, "HOUR_MAX"), (8_000, "OK"), (4_801, "OK"), (3_199, "OK"), (2_000, "OK"), (1_999, "HOUR_MIN")]
+)
+def test_an_hour_of_a_commit_stays_between_half_and_twice_the_mean(hour_ng, expected):
+    program = Program.parse(["name=h", "conc=500", f"seg.all.00:00={hour_ng}", f"seg.all.01:00={96_000 - hour_ng}"])
+    therapy = taken_over(flat(97))
+    assert code(therapy.copy().commit(0, program, Order(confirmed=True))) == expected
+    asked = not 3_200 <= hour_ng <= 4_800
+    assert code(therapy.commit(0, program)) == ("CONFIRM_PROFILE" if asked and expected == "OK" else expected)
+
+
 # clock, staleness, path
 
 

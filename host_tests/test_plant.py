@@ -68,6 +68,7 @@ def test_after_a_revoke_not_one_pulse_more_is_made(chain, at):
     count = rig.revoke()
     rig.advance_to(at + DAY_US)
     assert rig.count == count == len(edges_by_hand(chain, at))
+    assert rig.edges_us().tolist() == edges_by_hand(chain, at)
     assert rig.pending == 0
 
 
