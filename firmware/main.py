@@ -5,6 +5,10 @@ import sys
 
 BOOT_WATCHDOG = 2
 
+# Collect after so many bytes: early while loading, so that what stays lies close together and large blocks stay free.
+_COLLECT_LOADING = 8_192
+_COLLECT_RUNNING = 65_536
+
 
 def make_unix():
     import hal_unix
@@ -34,10 +38,12 @@ def main():
         pass
     if sys.platform not in MAKERS:
         raise SystemExit("no hal for platform %s: see firmware/README.md" % sys.platform)
+    gc.threshold(_COLLECT_LOADING)
     hal = MAKERS[sys.platform]()
     from doseloop.controller import Controller
 
-    gc.collect()  # what compiling left behind
+    gc.collect()
+    gc.threshold(_COLLECT_RUNNING)
     try:
         Controller(hal).run()
     except Exception as error:  # whatever it is: the board starts again, and basal resumes by itself (R-ALM-11)

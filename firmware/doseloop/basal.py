@@ -143,6 +143,11 @@ class Basal:
             dose = self.program.dose_between(self._clock.week_ms(since), now - since)
             self.programmed.add(dose.num * steps_per_ml, dose.den * den)
 
+    def restore_programmed(self, total, elapsed):
+        """The total read back from the journal, and until when it counts; what follows, outage included, is added next."""
+        self.programmed.total = total
+        self._programmed_to = elapsed
+
     def dump(self):
         return {"corrected": self.corrected_at, "highs": [[until, high.num, high.den] for until, high in self._highs]}
 

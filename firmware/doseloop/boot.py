@@ -3,12 +3,15 @@
 After any reset: nothing is made up, nothing is withheld (R-ALM-11). Only storage without a good copy withholds basal.
 """
 
+import gc
+
 from doseloop import records
 from doseloop.bolus import CATEGORY, Delivery
 from doseloop.hal import BOOT_WATCHDOG
 from doseloop.units import DAY_MS
 from doseloop.windows import QUARTER_MS
 
+_COLLECT_EVERY = 32  # records: what stays must not be strewn between what goes, or no large block is left
 _ZERO_STATE = ("none", "good")
 _CAUSES = ("unknown", "power", "watchdog", "soft", "maint")
 
@@ -43,8 +46,10 @@ def _go_on_with_time(pump, last, state):
 def _restore_account(pump):
     """Newest sample into the ledger, what it reserved as uncertain, a delivery without a result as UNCERTAIN."""
     replay = _Replay(pump)
-    for _, kind, elapsed, _, payload in pump.keeper.journal.records("acct"):
+    for seq, kind, elapsed, _, payload in pump.keeper.journal.records("acct"):
         replay.take(kind, elapsed, payload)
+        if seq % _COLLECT_EVERY == 0:
+            gc.collect()
     if replay.sample:
         _load_sample(pump, replay.sample)
     if replay.open_delivery:
@@ -58,7 +63,7 @@ class _Replay:
         self._pump = pump
         self._quarter_at = None  # elapsed of the last sample given to the windows
         self._last = None  # (elapsed, authorised ng) of the last sample
-        self.sample = None  # (kind, values) of the newest sample
+        self.sample = None  # (kind, values, elapsed) of the newest sample
         self.open_delivery = None  # intent without a result
 
     def take(self, kind, elapsed, payload):
@@ -74,10 +79,10 @@ class _Replay:
             self._pump.deliveries.remember(number, verb, "DONE")
 
     def _take_sample(self, kind, elapsed, values):
-        self.sample = (kind, values)
+        self.sample = (kind, values, elapsed)
         if self._quarter_at is None or elapsed - self._quarter_at >= QUARTER_MS:
             self._quarter_at = elapsed
-            self._pump.windows.restore_quarter(values[2], values[0], values[1])
+            self._pump.windows.restore_quarter(elapsed, values[2], values[0], values[1])
             self._pump.ledger.restore_mark(elapsed, values[4], values[5])
         if self._last and self._pump.clock.elapsed - self._last[0] < 2 * DAY_MS:
             self._pump.basal.restore_given(self._last[0], elapsed, values[4] - self._last[1])
@@ -85,10 +90,10 @@ class _Replay:
 
 
 def _load_sample(pump, sample):
-    kind, values = sample
+    kind, values, elapsed = sample
     ledger = pump.ledger
     ledger.steps["dose"], ledger.counts = values[0], values[1]
-    pump.basal.programmed.total = values[2]
+    pump.basal.restore_programmed(values[2], elapsed)
     ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
     ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
     ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]

@@ -70,6 +70,7 @@ class Dosing:
         self._conc = 0
         self._lease_steps = 1
         self._single = False
+        self._ending = False  # no lease follows the chain
 
     def configure(self, steps_per_ml, conc):
         """Calibration and concentration for what is planned from now on; call only while settled."""
@@ -133,7 +134,7 @@ class Dosing:
             return True
         if steps == 1:
             self.exhausted = True
-            self._margin_ms = 0
+            self._let_end()
             return False
         self._single = True
         self.settle(now)
@@ -157,9 +158,14 @@ class Dosing:
 
     def _run_out(self, now):
         """Nothing more to do: let the chain end by itself, then rest."""
-        self._margin_ms = 0
+        self._let_end()
         if not self._anchors or self._anchors[-1].end <= now:
             self.settle(now)
+
+    def _let_end(self):
+        """No lease follows: due again just after the chain's end, which is then no lateness."""
+        self._ending = True
+        self._margin_ms = -1
 
     def _piece_end(self, start, basal):
         end = start + basal[2] if basal else self.extra.end
@@ -220,7 +226,7 @@ class Dosing:
     def settle(self, now):
         """End after the pulse in progress, take back what was not stepped; the account is exact for `now` afterwards."""
         self.running = False
-        self.exhausted = False
+        self.exhausted = self._ending = False
         self._lease_ready = False
         if not self._anchors:
             return
@@ -261,7 +267,7 @@ class Dosing:
 
     def is_late(self, ticks):
         """The chain has run dry although it was to go on."""
-        return self.running and bool(self._anchors) and ticks_diff(ticks, self._chain_ms) > 0
+        return self.running and not self._ending and bool(self._anchors) and ticks_diff(ticks, self._chain_ms) > 0
 
     # Extras.
 

@@ -66,8 +66,9 @@ class Windows:
         self._next_quarter = 0
         self.under_delivery = self.withdrawal_risk = False
 
-    def restore_quarter(self, programmed, authorised, witnessed):
-        """A quarter-hour sample read back from the journal."""
+    def restore_quarter(self, at, programmed, authorised, witnessed):
+        """A quarter-hour sample read back from the journal; the next one is due a quarter of an hour after it."""
+        self._next_quarter = at + QUARTER_MS
         self._quarters.push(programmed, authorised, witnessed)
 
     def sample(self, now, programmed, authorised, witnessed):
@@ -84,7 +85,7 @@ class Windows:
     def _short(self):
         wanted = self._ledger.steps_of_counts(label.UNDER_SHORT_COUNTS)
         return self._is_short_by(
-            (self._minutes, label.UNDER_SHORT_WINDOW_MS // MINUTE_MS), (self._quarters, 4), wanted, label.UNDER_SHORT_PERCENT
+            (self._minutes, label.UNDER_SHORT_WINDOW_MS // MINUTE_MS), (self._quarters, 1), wanted, label.UNDER_SHORT_PERCENT
         )
 
     def _long(self):
