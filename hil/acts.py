@@ -39,6 +39,7 @@ from hil.steps import local_seconds
 from hil.targets.unix import UnixTarget
 
 MINUTE_MS = 60_000
+LOOKED_AFTER = (Command, Clear, Person)  # an alarm that held the basal back may be gone
 PRIME_S = 60  # how long a pump takes for a prime, if nothing says it
 
 
@@ -74,6 +75,8 @@ class Acts:
         """One step; a BenchError that is not the bench's end is a failed outcome."""
         try:
             self._doers[type(step.action)](step.action, step.where)
+            if isinstance(step.action, LOOKED_AFTER):
+                self._play.look()
         except Refused as refused:
             self._play.recorder.refusal(refused)
             self._play.outcome(step.where, refused.verb, False, str(refused))

@@ -74,10 +74,15 @@ class Expectation:
         """Pulses made before the curve began."""
         self._base_steps = pulses
 
-    def resume_at(self, t_us: int, pulses: int, running: bool) -> None:
-        """An alarm stopped the basal, or let it go on, from here: what was really made is the new base."""
+    def halt_at(self, t_us: int, pulses: int) -> None:
+        """An alarm was seen to have stopped the basal: what was really made is the new base."""
         self._curve.anchor(t_us, pulses - self._base_steps)
-        (self.run if running else self.stop)(t_us)
+        self.stop(t_us)
+
+    def resume_at(self, t_us: int, pulses: int) -> None:
+        """It has gone on since then, from so many steps."""
+        self._curve.anchor(t_us, pulses - self._base_steps)
+        self.run(t_us)
 
     # ---- what it says
 

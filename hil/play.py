@@ -40,6 +40,7 @@ class Play:
         self._progress = progress
         self._planned_ms = planned_ms
         self._begun_ms = 0
+        self._halted_ms = 0  # when an alarm was seen to have stopped the basal
         self._next_sample_ms = 0
 
     # ---- time
@@ -135,8 +136,22 @@ class Play:
         if expectation is None or not self.ordered_run or not isinstance(self.target, UnixTarget):
             return
         flows = leading_int(stat.get("rate", "0")) > 0
-        if flows != expectation.running:
-            expectation.resume_at(self.now_us, self.target.rig.engine.total, flows)
+        if not flows and expectation.running:
+            self._halted_ms = self.target.now_ms()
+            expectation.halt_at(self.now_us, self.target.rig.engine.total)
+        elif flows and not expectation.running:
+            self._resume(expectation, self.target)
+
+    def _resume(self, expectation: Expectation, target: UnixTarget) -> None:
+        """The basal goes on since the engine's first lease after the halt."""
+        since_us = max(self._halted_ms, target.lockstep.chain_start_ms) * 1000
+        made = int((target.rig.edges_us() > since_us).sum())
+        expectation.resume_at(since_us, target.rig.engine.total - made)
+
+    def look(self) -> None:
+        """After a step that may have changed what flows."""
+        if self.ordered_run and self.pump.link.session is not None:
+            self.follow(self.pump.stat())
 
     # ---- the record of the story
 

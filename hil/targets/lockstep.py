@@ -42,6 +42,7 @@ class LockStep:
         self.service_strap = False
         self.hung = False  # the processor computes no more; only the watchdog gets it back
         self.exchanges = 0
+        self.chain_start_ms = 0  # when a lease was last put into an idle engine
         self.tones: list[tuple[int, int]] = []  # (virtual ms, signal)
         self.boots: list[tuple[int, int]] = []  # (virtual ms, cause)
         self.marks: list[Cell] = []
@@ -180,6 +181,8 @@ class LockStep:
         rig = self.rig
         for tag, a, b, c in iter_unpack("<4I", data):
             if tag == LEASE:
+                if rig.engine.idle:
+                    self.chain_start_ms = self.now_ms
                 rig.put(a, b, c)
             elif tag == WDT:
                 self._dog_ms = self.now_ms + a
