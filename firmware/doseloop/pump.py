@@ -140,9 +140,9 @@ class Pump:
 
     def _reserve(self, steps):
         """Cover the next basal steps by a record before they are made; returns how many more are covered."""
-        usable = steps_of_nl(self.reservoir.usable_nl(), self.ledger.steps_per_ml)
         now = self.clock.elapsed
         self.advance(now)
+        usable = steps_of_nl(self.reservoir.usable_nl(), self.ledger.steps_per_ml)
         free = usable - self.dosing.outstanding(now) - self.dosing.reserved
         granted = max(0, min(max(steps, self._reservation(now)), free))
         if granted < self._reservation(now):
