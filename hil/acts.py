@@ -73,6 +73,7 @@ class Acts:
 
     def do(self, step: Step) -> None:
         """One step; a BenchError that is not the bench's end is a failed outcome."""
+        self._play.note = step.note
         try:
             self._doers[type(step.action)](step.action, step.where)
             if isinstance(step.action, LOOKED_AFTER):
@@ -375,7 +376,7 @@ def _unmet(wanted: Conditions, values: Mapping[str, str]) -> list[str]:
 
 
 def _written(wanted: Conditions) -> str:
-    return ", ".join(f"{key} {wish}" if wish.numeric else f"{key} = {wish}" for key, wish in wanted.items())
+    return ", ".join(f"{key} {wish}" if wish.is_range else f"{key} = {wish}" for key, wish in wanted.items())
 
 
 def _code(reply: Reply | None) -> str:

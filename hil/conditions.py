@@ -29,6 +29,11 @@ class Condition:
     def numeric(self) -> bool:
         return self.low is not None or self.high is not None
 
+    @property
+    def is_range(self) -> bool:
+        """It reads as a comparison by itself."""
+        return self.numeric and self.low != self.high
+
     def holds(self, value: str) -> bool:
         """Whether a value of the wire (its unit may follow the number) meets it."""
         if not self.numeric:

@@ -20,6 +20,7 @@ from hil.frames import Event, FrameError, Reply, next_seq, parse_line, request_b
 SERVICE_VERBS = frozenset({"THER:IMPORT", "CAL:SET", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS"})
 FREE_VERBS = frozenset({"STOP", "HELLO", "HELP", "AUTH"})
 DELIVERY_VERBS = frozenset({"PROG:COMMIT", "RUN", "DOSE:BOLUS", "DOSE:PRIME", "RES:REFILL", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS"})
+NOT_CONSUMED = frozenset({"SEQ", "SESSION"})  # refusals that leave the number free
 KEPT_EVENTS = 10_000
 
 
@@ -147,9 +148,12 @@ class Link:
 
     def type_line(self, text: str) -> str:
         """A line as a person types it; returns the plain text answered to it."""
-        data = text.encode("ascii", "replace") + b"\r"
-        self._send(data)
-        return self._plain_answer().decode("ascii", "replace")
+        self._send(text.encode("ascii", "replace") + b"\r")
+        lines = self._plain_answer().splitlines()
+        for line in lines:
+            if line.startswith(b"!"):
+                self._understood(line)
+        return "\n".join(line.decode("ascii", "replace") for line in lines if not line.startswith(b"!"))
 
     def send_raw(self, data: bytes) -> None:
         """Bytes as they are, for tests of what a bad line does."""
@@ -177,7 +181,7 @@ class Link:
         if key is not None:
             body += f" mac={auth.line_mac(key, fields['sess'], body)}"
         reply = self._exchange(seal(body), seq, verb)
-        if reply.code != "SEQ":  # the pump consumed the number
+        if reply.code not in NOT_CONSUMED:
             self._seq = seq
         self._must_be_ok(reply, verb)
         return reply.fields

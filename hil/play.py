@@ -36,6 +36,7 @@ class Play:
         self.clock_kept = True
         self.expected_restarts = 0  # that the story brings about
         self.unexpected_restarts = 0
+        self.note = ""  # of the step in hand, for its first outcome
         self.ordered_run = False  # a person wants it to run (RUN, no STOP since)
         self._progress = progress
         self._planned_ms = planned_ms
@@ -156,4 +157,5 @@ class Play:
     # ---- the record of the story
 
     def outcome(self, where: str, what: str, ok: bool, detail: str = "") -> None:
-        self.recorder.result.outcomes.append(Outcome(self.recorder.since_ms(), where, what, ok, detail))
+        self.recorder.result.outcomes.append(Outcome(self.recorder.since_ms(), where, what, ok, detail, self.note))
+        self.note = ""

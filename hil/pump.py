@@ -50,6 +50,9 @@ class Pump:
         """STAT? or one of its parts."""
         return self.link.ask("STAT?", {} if part == "stat" else {"part": part})
 
+    def identity(self) -> dict[str, str]:
+        return self.link.ask("*IDN?")
+
     def counts(self) -> Counts:
         account = self.stat("account")
         return Counts(*(leading_int(account.get(name, "0")) for name in Counts.__dataclass_fields__))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import platform
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -51,6 +50,7 @@ class Outcome:
     what: str
     ok: bool
     detail: str = ""
+    note: str = ""  # of the story
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,15 @@ def limits_text(m: Measurement) -> str:
     return f"{shown(m.low)} to {shown(m.high)}"
 
 
-def versions(extra: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+def versions() -> dict[str, str]:
     """What the run depended on."""
-    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
     for package in ("doseloop", "pyserial", "numpy"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "from source"
-    return {**found, **dict(extra)}
+    return found
 
 
 def write_json(result: Result, path: Path) -> None:

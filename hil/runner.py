@@ -57,7 +57,7 @@ def run(scenario: Scenario, options: Options, progress: Progress = lambda done, 
     try:
         run_of.play()
         found.judge()
-    except BenchUnusable as error:
+    except BenchError as error:  # unusable, or refused where no step of the story asked
         found.verdict, found.reason = result.UNUSABLE, str(error)
     finally:
         run_of.close()
@@ -132,9 +132,8 @@ class Run:
             fields = pump.open()
             if self.target.virtual:
                 self.target.advance_to(self.target.now_ms() + BOOT_MS)
-            self.result.versions = result.versions(
-                [("firmware", fields.get("fw", "?")), ("board", fields.get("board", "?")), *self.target.versions().items()]
-            )
+            firmware = {"firmware": fields.get("fw", "?"), "code hash": pump.identity().get("hash", "?"), "board": fields.get("board", "?")}
+            self.result.versions = {**result.versions(), **firmware, **self.target.versions(), **self.result.versions}
             play.set_up()
             if self.scenario.setup.run:
                 acts.first_run()
