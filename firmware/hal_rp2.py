@@ -25,6 +25,7 @@ _SCRATCH_MARK = const(0x0D05E000)  # the low bits hold the cause we reset for
 _CAUSE_MASK = const(0xF)
 _RTC_YEAR_SET = const(2025)  # an unset clock shows an earlier year
 _EDGE_SLICE_MS = const(20)  # an edge of the port switch ends an idle within this
+_REFILL_SLICE_MS = const(5)
 _TONE_SLICE_MS = const(25)
 _TONE_HZ = const(800)  # IEC 60601-1-8: 150 to 1000 Hz
 _CHUNK = const(16)
@@ -162,11 +163,13 @@ class Hal:
         self._wdt.feed()
 
     def idle(self, ms):
-        """Sleeps ms, or until a byte or an edge of the port switch comes."""
+        """Sleeps ms, or until a byte or an edge of the port switch comes; leases that wait go on to the engine meanwhile."""
         end = time.ticks_add(time.ticks_ms(), min(ms, _IDLE_MOST_MS))
         while not self._port_edge:
+            self._engine.refill()
             left = time.ticks_diff(end, time.ticks_ms())
-            if self.serial.pending(max(0, min(left, _EDGE_SLICE_MS))) or left <= 0:
+            slice_ms = _REFILL_SLICE_MS if self._engine.waiting else _EDGE_SLICE_MS
+            if self.serial.pending(max(0, min(left, slice_ms))) or left <= 0:
                 return
         self._port_edge = False
 

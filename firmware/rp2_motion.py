@@ -21,9 +21,10 @@ _ENCODER_HZ = const(100_000)  # one look each 10 to 14 cycles: over 7000 counts/
 _ROUND_US = const(16)
 # Cycles a lease without pulses takes besides its gap.
 _EMPTY_LEASE_US = const(8)
-# A queue of eight words; a lease is three. One lease's period may still wait in it while its gap runs.
+# The stepper's own queue is eight words; a lease is three. One lease's period may still wait in it while its gap runs.
 _QUEUE_WORDS = const(8)
 _LEASE_WORDS = const(3)
+_RING = const(64)  # leases that wait in memory for a place in it
 
 # Encoded instructions, run out of turn.
 _MOV_ISR_X = const(0xA0C1)
@@ -144,10 +145,13 @@ class _Word:
 
 
 class Engine:
-    """Leases to the stepper; its pulses counted again on the pin."""
+    """Leases to the stepper; its pulses counted again on the pin. Leases beyond its queue wait in a ring until refill()."""
 
     def __init__(self, step_pin):
         self._lease = array("I", [0, 0, 0])
+        self._ring = array("I", [0] * (_LEASE_WORDS * _RING))
+        self._first = 0  # place of the oldest waiting lease
+        self.waiting = 0  # how many wait
         self._word = _Word()
         pin = Pin(step_pin, Pin.OUT, value=0)
         self._counter = StateMachine(1, _counter, freq=_ENGINE_HZ, in_base=pin)
@@ -157,19 +161,50 @@ class Engine:
         self._stepper.active(1)
 
     def put(self, n, gap_us, period_us):
+        """Never blocks while room() is not 0."""
+        if not self.waiting and self._has_place():
+            self._send(n, gap_us, period_us)
+        else:
+            self._keep(n, gap_us, period_us)
+
+    def _has_place(self):
+        return self._stepper.tx_fifo() <= _QUEUE_WORDS - _LEASE_WORDS
+
+    def _send(self, n, gap_us, period_us):
         lease = self._lease
         lease[0] = n
         lease[1] = gap_us if n else max(gap_us - _EMPTY_LEASE_US, 0)
         lease[2] = max(period_us - _ROUND_US, 0)
         self._stepper.put(lease)
 
+    def _keep(self, n, gap_us, period_us):
+        while self.waiting == _RING:
+            self.refill()
+        at = (self._first + self.waiting) % _RING * _LEASE_WORDS
+        ring = self._ring
+        ring[at] = n
+        ring[at + 1] = gap_us
+        ring[at + 2] = period_us
+        self.waiting += 1
+
+    def refill(self):
+        """Move leases from the ring into the stepper's queue; to be called often while some wait."""
+        ring = self._ring
+        while self.waiting and self._has_place():
+            at = self._first * _LEASE_WORDS
+            self._send(ring[at], ring[at + 1], ring[at + 2])
+            self._first = (self._first + 1) % _RING
+            self.waiting -= 1
+
     def room(self):
-        return (_QUEUE_WORDS - self._stepper.tx_fifo()) // _LEASE_WORDS
+        self.refill()
+        return _RING - self.waiting
 
     def revoke(self):
         """Stops at once; a pulse whose edge has gone out is finished by hand. The wait in between is longer than a pulse."""
         stepper = self._stepper
         stepper.active(0)
+        self.waiting = 0
         while stepper.tx_fifo():
             stepper.exec(_PULL)
         stepper.exec(_PINS_LOW)

@@ -1,7 +1,8 @@
 """An emulated Pico with a small rig on its pins: a head that turns when it is stepped and enabled, a closed port, a good battery.
 
-Three corrections make rp2040py a bench: PIO keeps exact time while the processor sleeps, the emulated USB host asks at a
-sane pace, and PIO outputs are fed back to PIO inputs. Import this before anything else of rp2040py makes a device.
+Four corrections make rp2040py a bench: PIO keeps exact time while the processor sleeps, the emulated USB host asks at a
+sane pace, PIO outputs are fed back to PIO inputs, and the stepper's joined queue is as deep as the chip's. Import this
+before anything else of rp2040py makes a device.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import rp2040py.native._rp2040 as native
 ROOT = Path(__file__).resolve().parents[1]
 BOARD: dict[str, Any] = runpy.run_path(str(ROOT / "boards" / "pico" / "board.py"))["BOARD"]
 USB_POLL_US = 1000
+JOINED_WORDS = 8  # of a queue that takes both directions' places
 NS_PER_CYCLE = 8
 ROTOR_NS = 180_000  # the rotor follows by one count in this time: faster than the head's top rate, slow enough to be sampled
 # The rotor's two channels, B before A when it turns forward, as the decoder counts them up.
@@ -50,6 +52,7 @@ from rp2040py.boards import BOARDS, resolve_firmware  # noqa: E402 - after the c
 from rp2040py.device import MicroPythonDevice  # noqa: E402
 from rp2040py.device.base_device import BaseDevice  # noqa: E402
 from rp2040py.device.repl_runner import InteractiveRepl  # noqa: E402
+from rp2040py.utils.fifo import FIFO  # noqa: E402
 
 
 class Rig:
@@ -66,6 +69,7 @@ class Rig:
 
     def attach(self, mcu: Any) -> None:
         self._mcu = mcu
+        mcu.pio[0].machines[0].tx_fifo = FIFO(JOINED_WORDS)
         mcu.gpio[BOARD["step_pin"]].add_listener(self._on_step)
         mcu.gpio[BOARD["enable_pin"]].add_listener(self._on_enable)
         mcu.gpio[BOARD["port_pin"]].set_input_value(False)
