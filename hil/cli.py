@@ -31,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
+    except OSError as error:
+        print(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "), file=sys.stderr)
+        return UNUSABLE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return UNUSABLE
@@ -67,6 +70,8 @@ def _add_serve(add: Callable[..., object]) -> None:
     add("--target", default="unix", choices=["unix"], help="what to serve (default: unix)")
     add("--speed", type=_speed, default=1.0, help="virtual seconds per second (default: 1)")
     add("--link", type=Path, help="also make this symbolic link to the serial path")
+    add("--scenario", help="begin where this scenario's story begins, with its therapy running (default: a pump fresh from the factory)")
+    add("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
     add("--out", type=Path, help="keep the pump's flash and messages here")
 
 
@@ -130,9 +135,12 @@ def _print_verdict(found: result.Result, out: Path) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    target = UnixTarget(Rig(RigConfig(), 1), work=args.out)
+    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario else None
+    target = UnixTarget(Rig(scenario.rig if scenario else RigConfig(), args.seed), seed=args.seed, work=args.out)
     try:
         target.start()
+        if scenario:
+            runner.begin_therapy(scenario, target)
         _announce(target, args)
         target.serve(args.speed, _until_signal())
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from hil.targets.unix import UnixTarget
 
 DAY_MS = 86_400_000
 RESTARTS_TOLD = 10
+STOPPING = {"RESERVOIR_EMPTY", "BATTERY_DEPLETED", "OVER_DELIVERY", "MEMORY_FAULT"}  # R-ALM-1
 ALIVE_MS = 2000  # how often a real pump is asked whether it is still there
 
 
@@ -132,12 +133,12 @@ class Play:
     # ---- the oracle in step with the pump
 
     def follow(self, stat: dict[str, str]) -> None:
-        """An alarm may have stopped the basal, or let it go on again, since the last look."""
+        """An alarm that stops the pump may have come on, or gone, since the last look. A stop without one is no reason."""
         expectation = self.expectation
         if expectation is None or not self.ordered_run or not isinstance(self.target, UnixTarget):
             return
         flows = leading_int(stat.get("rate", "0")) > 0
-        if not flows and expectation.running:
+        if not flows and expectation.running and self.recorder.note_alarms(stat) & STOPPING:
             self._halted_ms = self.target.now_ms()
             expectation.halt_at(self.now_us, self.target.rig.engine.total)
         elif flows and not expectation.running:

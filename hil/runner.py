@@ -53,12 +53,14 @@ def run(scenario: Scenario, options: Options, progress: Progress = lambda done, 
     target = make_target(scenario, options, seed)
     found = Result(scenario.name, scenario.title, scenario.story, target.name, target.evidence, seed)
     started = time.monotonic()
-    run_of = Run(scenario, options, target, found, progress)
+    run_of = Run(scenario, options, target, found, progress, options.out / "serial.log")
     try:
         run_of.play()
         found.judge()
     except BenchError as error:  # unusable, or refused where no step of the story asked
         found.verdict, found.reason = result.UNUSABLE, str(error)
+    except KeyboardInterrupt:
+        found.verdict, found.reason = result.UNUSABLE, "interrupted by hand"
     finally:
         run_of.close()
     found.wall_s = time.monotonic() - started
@@ -94,37 +96,42 @@ def write_all(found: Result, out: Path) -> None:
 class Run:
     """One run, from the erased pump to the last figure."""
 
-    def __init__(self, scenario: Scenario, options: Options, target: Target, found: Result, progress: Progress) -> None:
+    def __init__(
+        self, scenario: Scenario, options: Options, target: Target, found: Result, progress: Progress, log: Path | None = None
+    ) -> None:
         self.scenario = scenario
         self.options = options
         self.target = target
         self.result = found
-        self.log = SerialLog(options.out / "serial.log", lambda: target.now_ms() / 1000)
+        self.log = SerialLog(log, lambda: target.now_ms() / 1000)
         self._progress = progress
         self._simulated: SimulatedBalance | None = None
         self._weighing: Weighing | None = None
-        self._recorder: Recorder | None = None
         self._play: Play | None = None
 
     def play(self) -> None:
         """Everything; BenchUnusable where the bench cannot go on, with what was measured kept."""
         self._weighing = self._find_balance()
         self.target.start()
+        play, acts = self.begin()
+        try:
+            for step in self.scenario.timeline:
+                acts.do(step)
+            play.recorder.sample()
+        finally:
+            self._take_figures(play.recorder)
+
+    def begin(self) -> tuple[Play, Acts]:
+        """From a pump that was started to where the story begins."""
         link = Link(self.target.channel(), log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed)
         pump = Pump(link, self._host_unix_s)
         rig = self.scenario.rig
-        turn = (rig.steps_per_turn, rig.encoder_counts_per_turn)
-        self._recorder = recorder = Recorder(self.result, self.target, pump, self._weighing, turn=turn)
+        recorder = Recorder(self.result, self.target, pump, self._weighing, turn=(rig.steps_per_turn, rig.encoder_counts_per_turn))
         self._play = play = Play(self.scenario, self.target, pump, recorder, self._progress, planned_ms(self.scenario))
         acts = Acts(play)
         self._watch_restarts(link, play)
         self._set_up(pump, play, acts)
-        try:
-            for step in self.scenario.timeline:
-                acts.do(step)
-            recorder.sample()
-        finally:
-            self._take_figures(recorder)
+        return play, acts
 
     def _set_up(self, pump: Pump, play: Play, acts: Acts) -> None:
         """Bring the pump to where the story begins. A refusal here ends the run: there is nothing to measure then."""
@@ -199,6 +206,13 @@ def _span_ms(step: Step, days: int) -> int:
     if isinstance(action, Repeat):
         return action.times * sum(_span_ms(inner, days) for inner in action.steps)
     return 0
+
+
+def begin_therapy(scenario: Scenario, target: UnixTarget) -> None:
+    """Bring a pump that was just started to where a scenario's story begins, and let go of its line."""
+    nobody = Result(scenario.name, scenario.title, scenario.story, target.name, target.evidence, scenario.setup.seed)
+    Run(scenario, Options(), target, nobody, lambda done, planned: None).begin()
+    target.release_line()
 
 
 def why_skipped(scenario: Scenario, options: Options) -> str | None:

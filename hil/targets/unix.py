@@ -126,10 +126,15 @@ class UnixTarget(Target):
         )
         return {"micropython": asked.stdout.strip() or "unknown"}
 
-    def close(self) -> None:
+    def release_line(self) -> None:
+        """Let go of the serial line, so that any client can open it."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+        self.lockstep.attend_output = None
+
+    def close(self) -> None:
+        self.release_line()
         if self.lockstep.powered:
             self.lockstep.power_off()
         if self.serial_path:
