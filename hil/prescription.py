@@ -184,19 +184,21 @@ def _whole_week(sources: Mapping[str, tuple[Table, str]]) -> dict[str, Segments]
         if total is not None:
             totals[day] = total
     rates = _with_changes(base, changes)
-    week = {day: _day_segments(rates, number, sources[day][1]) for number, day in enumerate(DAYS)}
-    _check_week(week, totals, sources)
+    week: dict[str, Segments] = {}
+    for number, day in enumerate(DAYS):
+        week[day], dose = _day_segments(rates, number)
+        _check_day(day, dose, len(week[day]), totals.get(day), sources[day][1])
     return week
 
 
-def _check_week(week: Mapping[str, Segments], totals: Mapping[str, Fraction], sources: Mapping[str, tuple[Table, str]]) -> None:
-    for day, segments in week.items():
-        if len(segments) > MAX_SEGMENTS:
-            raise InputError(sources[day][1], f"{day} has {len(segments)} segments; the pump takes {MAX_SEGMENTS} a day")
-        made = sum(dose for _, dose in segments)
-        if day in totals and made != totals[day]:
-            text = f"{day} would get {made} ng instead of {totals[day]}: an effect of a neighbouring day reaches into it"
-            raise InputError(inside(sources[day][1], "total"), f"{text}; give base = and rate = there")
+def _check_day(day: str, dose: Fraction, segments: int, total: Fraction | None, where: str) -> None:
+    if segments > MAX_SEGMENTS:
+        raise InputError(where, f"{day} has {segments} segments; the pump takes {MAX_SEGMENTS} a day")
+    if total is not None and dose != total:
+        text = f"{day} would get {float(dose):,.3f} ng instead of {int(total):,}: an effect reaches over its midnight"
+        raise InputError(inside(where, "total"), f"{text}, and the neighbouring day differs; give base = and rate = there")
+    if dose.denominator != 1:
+        raise InputError(where, f"the doses of {day} add up to {float(dose):,.3f} ng; a day is a whole number of ng")
 
 
 def _one_day(table: Table, where: str) -> tuple[Rates, list[tuple[int, int, Fraction]], Fraction | None]:
@@ -293,8 +295,8 @@ def _rate_at(minute: int, base: Rates, changes: list[tuple[int, int, Fraction]])
     return over[0] if over else base[max(start for start in base if start <= minute)]
 
 
-def _day_segments(rates: Rates, number: int, where: str) -> Segments:
-    """One weekday's segments in whole ng, cut by running sums so that the day's dose is exact (R-DOSE-1)."""
+def _day_segments(rates: Rates, number: int) -> tuple[Segments, Fraction]:
+    """One weekday's segments in whole ng, cut by running sums (R-DOSE-1), and its dose."""
     first, last = number * DAY_MIN, (number + 1) * DAY_MIN
     starts = [minute for minute in sorted(rates) if first <= minute < last]
     segments: list[tuple[int, int]] = []
@@ -303,9 +305,7 @@ def _day_segments(rates: Rates, number: int, where: str) -> Segments:
         before = int(run)
         run += rates[start] * (end - start) / 60
         segments.append((start - first, int(run) - before))
-    if run.denominator != 1:
-        raise InputError(where, f"the doses of {DAYS[number]} add up to {float(run):.3f} ng; a day is a whole number of ng")
-    return _merged(tuple(segments), rates, first)
+    return _merged(tuple(segments), rates, first), run
 
 
 def _merged(segments: Segments, rates: Rates, first: int) -> Segments:

@@ -107,6 +107,12 @@ def test_every_shipped_program_compiles_to_its_own_name(path: Path) -> None:
             "effect",
             "overlap at 02:00",
         ),
+        (
+            {"flat": "1 mcg/day", "days": {"sat": {"total": "2 mcg/day", "effect": [effect("21:00", "03:00", change="+20 %")]}}},
+            "days.sat.total",
+            "reaches over its midnight",
+        ),
+        ({"base": "1.3 ng/h"}, "", "add up to 31.200 ng"),
         ({"flat": "1 mcg/day", "name": "a name with spaces"}, "name", "is no name"),
         ({"flat": "1 mcg/day", "conc": "2000"}, "conc", "no unit"),
         ({"flat": "1 mcg/day", "bolus": {"volume": "20 uL"}}, "bolus.time", "is missing"),
