@@ -4,10 +4,11 @@ from bisect import bisect_left
 from fractions import Fraction
 
 import pytest
-from doseloop.dosing import Dosing
 from hypothesis import given
 from hypothesis import strategies as st
 from pump_rig import FakeBoard, MemoryStore
+
+from doseloop.dosing import Dosing
 
 HOUR_MS = 3_600_000
 
