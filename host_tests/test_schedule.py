@@ -3,9 +3,10 @@
 from fractions import Fraction
 
 import pytest
-from doseloop.schedule import LEASE_US, Piece
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doseloop.schedule import LEASE_US, Piece
 
 SPANS = st.one_of(st.sampled_from([60_000, 3_600_000, 5 * 3_600_000, 86_400_000]), st.integers(1, 90_000_000))
 DOSES = st.one_of(st.integers(0, 2_003_000), st.sampled_from([14_000, 84_000, 350_000]))
