@@ -39,7 +39,7 @@ from hil.steps import local_seconds
 from hil.targets.unix import UnixTarget
 
 MINUTE_MS = 60_000
-LOOKED_AFTER = (Command, Clear, Person)  # an alarm that held the basal back may be gone
+LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, SetClock, Type)  # alarms may have come or gone
 PRIME_S = 60  # how long a pump takes for a prime, if nothing says it
 
 

@@ -89,12 +89,6 @@ class Expectation:
     def volume_nl(self, from_us: int, to_us: int) -> float:
         return float(self._curve.volume_nl(from_us, to_us))
 
-    def basal_ng(self, from_us: int, to_us: int) -> float:
-        return float(self._curve.basal_ng(from_us, to_us))
-
-    def rate_ng_h(self, t_us: int) -> float:
-        return float(self._curve.rate_ng_h(t_us))
-
     def step_error(self, edges_us: NDArray[np.int64], until_us: int) -> float:
         """Largest distance of a step edge from its ideal place, in steps."""
         return self._curve.step_error(edges_us[self._base_steps :], until_us)

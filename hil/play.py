@@ -151,9 +151,11 @@ class Play:
         expectation.resume_at(since_us, target.rig.engine.total - made)
 
     def look(self) -> None:
-        """After a step that may have changed what flows."""
-        if self.ordered_run and self.pump.link.session is not None:
-            self.follow(self.pump.stat())
+        """After a step that may have changed what flows or what is on."""
+        if self.pump.link.session is not None and self.recorder.zero_ms is not None:
+            stat = self.pump.stat()
+            self.recorder.note_alarms(stat)
+            self.follow(stat)
 
     # ---- the record of the story
 

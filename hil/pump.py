@@ -11,8 +11,6 @@ from hil.link import Link
 from hil.prescription import Program
 from hil.scenario import History
 
-PROBES = ("account", "supplies", "therapy", "motion")
-
 
 class ReadBackError(BenchError):
     """The pump holds another program than the one that was sent."""
@@ -60,9 +58,6 @@ class Pump:
     def alarms(self) -> dict[str, dict[str, str]]:
         """The alarms that are on, by code."""
         return {row["id"]: row for row in self.link.records("ALAR?") if "id" in row}
-
-    def log(self) -> list[dict[str, str]]:
-        return self.link.records("LOG?")
 
     # ---- setting up
 

@@ -130,7 +130,3 @@ class Recorder:
     def refusal(self, refused: Refused) -> None:
         entry: dict[str, Any] = {"t_s": self.since_ms() / 1000, "verb": refused.verb, "code": refused.code, "text": refused.text}
         self.result.refusals.append(entry)
-
-    def seen_codes(self) -> set[str]:
-        """Every alarm seen so far in this run."""
-        return {span.code for span in self.result.alarms} | set(self._open)

@@ -100,6 +100,7 @@ class Result:
     witnessed_nl: float | None = None
     balance_nl: float | None = None
     uncertain_nl: float = 0.0  # what power cuts left in doubt; it is in the ledger and in its witness
+    evaporation_mg_h: float | None = None  # by the blank before the run
     max_step_error: float | None = None
     measurements: list[Measurement] = field(default_factory=list)
     alarms: list[AlarmSpan] = field(default_factory=list)

@@ -19,7 +19,7 @@ from hil.plant.rig import Rig
 from hil.play import Play
 from hil.pump import Pump
 from hil.recorder import Recorder
-from hil.result import Result
+from hil.result import Outcome, Result
 from hil.scenario import Scenario
 from hil.targets.base import Target
 from hil.targets.lockstep import CAUSES, POWER
@@ -165,8 +165,20 @@ class Run:
 
     def _take_figures(self, recorder: Recorder) -> None:
         recorder.end_alarms()
+        self._check_alarms(recorder)
         as_written = self.options.days in (None, self.scenario.days)
         measurements.take_all(self.result, self.scenario, self.target, recorder, days_as_written=as_written)
+
+    def _check_alarms(self, recorder: Recorder) -> None:
+        """The alarms that came on are those that the story promised, no more and no fewer."""
+        wanted = self.scenario.expected.alarms
+        if wanted is None:
+            return
+        came = sorted({span.code for span in self.result.alarms})
+        detail = f"came: {', '.join(came) or 'none'}; promised: {', '.join(wanted) or 'none'}"
+        self.result.outcomes.append(
+            Outcome(recorder.since_ms(), "expected.alarms", "alarms are those promised", came == list(wanted), detail)
+        )
 
     # ---- the balance
 
@@ -182,6 +194,7 @@ class Run:
         self.result.versions["balance"] = balance.identify().model
         weighing = Weighing(balance, self.scenario.rig.temperature_c)
         weighing.blank(lambda ms: self.target.advance_to(self.target.now_ms() + ms))
+        self.result.evaporation_mg_h = 1000 * weighing.evaporation_g_h
         return weighing
 
     def close(self) -> None:

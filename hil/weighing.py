@@ -62,8 +62,8 @@ class Weighing:
         return mean_of([self._balance.read() for _ in range(REPEATS)])
 
     @property
-    def evaporation_g_h(self) -> float | None:
-        return self._blank.loss_g_h if self._blank else None
+    def evaporation_g_h(self) -> float:
+        return self._blank.loss_g_h if self._blank else 0.0
 
     def close(self) -> None:
         self._balance.close()

@@ -72,6 +72,11 @@ def test_a_promise_that_is_not_kept_fails_with_exit_1(tmp_path: Path) -> None:
     assert "MOTOR_STALL is on" in found["reason"]
 
 
+def test_an_alarm_that_the_story_did_not_promise_fails_the_run(tmp_path: Path) -> None:
+    code, found = run(tmp_path, written(tmp_path, "5 min", extra='[[timeline]]\nport = "open"\n[[timeline]]\nadvance = "1 min"\n'))
+    assert (code, found["reason"]) == (1, "expected.alarms: alarms are those promised: came: PORT_OPEN; promised: none")
+
+
 def test_a_slip_that_nobody_told_the_oracle_of_is_seen_by_the_witness(tmp_path: Path) -> None:
     path = Path(written(tmp_path, "30 min"))
     path.write_text(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from struct import Struct, iter_unpack
 
 from hil.errors import TargetError
@@ -272,7 +272,3 @@ class LockStep:
             )  # fmt: skip
         except BrokenPipeError:
             raise process.died() from None
-
-    def heap_marks(self) -> Iterator[int]:
-        """Bytes of heap in use, as the firmware marked them."""
-        return (x for _, code, x, _ in self.marks if code == 1)
