@@ -11,7 +11,7 @@ from hil.targets.unix import UnixTarget
 NL_PER_STEP = 10.0  # of the reference rig
 
 
-def take_all(result: Result, scenario: Scenario, target: Target, recorder: Recorder, *, days_as_written: bool) -> None:
+def take_all(result: Result, scenario: Scenario, target: Target, recorder: Recorder) -> None:
     """Fill the result's figures from its last sample and the target."""
     result.virtual_s = recorder.since_ms() / 1000
     if not result.samples or recorder.expectation is None:
@@ -24,7 +24,7 @@ def take_all(result: Result, scenario: Scenario, target: Target, recorder: Recor
         *_between_witnesses(result, scenario),
         *_steps(result, scenario, target, recorder),
     ]
-    if scenario.expected.volume_nl is not None and days_as_written:
+    if scenario.expected.volume_nl is not None:
         wanted = float(scenario.expected.volume_nl * scenario.days)
         result.measurements.append(
             Measurement("expected by the story", result.expected_nl, "nL", wanted - 0.5, wanted + 0.5, "[expected] volume")

@@ -12,7 +12,7 @@ from hil import measurements, report, result
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
-from hil.errors import BenchError, BenchUnusable, Refused
+from hil.errors import BenchError, BenchUnusable, InputError, Refused
 from hil.instruments import MtSicsBalance, SimulatedBalance
 from hil.link import Link
 from hil.plant.rig import Rig
@@ -70,6 +70,8 @@ def run(scenario: Scenario, options: Options, progress: Progress = lambda done, 
 
 def _adjusted(scenario: Scenario, options: Options) -> Scenario:
     setup = scenario.setup
+    if options.days is not None and Advance(None) not in [step.action for step in scenario.timeline]:
+        raise InputError("--days", f'{scenario.name} has no step advance = "days" that it could lengthen')
     days = options.days or scenario.days
     sample_ms = options.sample_ms or max(setup.sample_ms, days * DAY_MS // 400 if days > scenario.days else 0)
     seed = setup.seed if options.seed is None else options.seed
@@ -166,8 +168,7 @@ class Run:
     def _take_figures(self, recorder: Recorder) -> None:
         recorder.end_alarms()
         self._check_alarms(recorder)
-        as_written = self.options.days in (None, self.scenario.days)
-        measurements.take_all(self.result, self.scenario, self.target, recorder, days_as_written=as_written)
+        measurements.take_all(self.result, self.scenario, self.target, recorder)
 
     def _check_alarms(self, recorder: Recorder) -> None:
         """The alarms that came on are those that the story promised, no more and no fewer."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from hil import cli
+from hil.channel import open_serial
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = """
@@ -105,6 +106,13 @@ def test_a_serial_path_that_does_not_exist_is_exit_2_with_a_result(tmp_path: Pat
     code, found = run(tmp_path, written(tmp_path, "1 s"), "--target", "/dev/nothing-here")
     assert (code, found["verdict"], found["evidence"]) == (2, "unusable", "MEASURED")
     assert "no such serial port" in found["reason"]
+
+
+def test_a_busy_serial_path_is_exit_2(tmp_path: Path, served: tuple[str, Any]) -> None:
+    other = open_serial(served[0])
+    code, found = run(tmp_path, written(tmp_path, "1 s"), "--target", served[0])
+    other.close()
+    assert code == 2 and "busy" in found["reason"]
 
 
 def test_any_serial_path_can_be_run_and_is_measured(tmp_path: Path, served: tuple[str, Any]) -> None:

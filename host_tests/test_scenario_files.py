@@ -150,3 +150,8 @@ def test_an_unknown_scenario_names_those_that_are_shipped(capsys: pytest.Capture
 def test_a_scenario_for_the_simulated_rig_is_skipped_aloud_on_a_real_pump(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "motor-stalls", "--target", "/dev/ttyACM99", "--out", str(tmp_path)]) == 0
     assert "skipped: motor-stalls needs virtual time" in capsys.readouterr().out
+
+
+def test_days_can_only_lengthen_a_scenario_that_says_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "motor-stalls", "--days", "3", "--out", str(tmp_path)]) == 2
+    assert 'no step advance = "days"' in capsys.readouterr().err
