@@ -34,13 +34,14 @@ class AdvanceUntil:
 @dataclass(frozen=True)
 class Command:
     verb: str
-    fields: Mapping[str, str]
-    expect: str
-    says: tuple[str, ...]
-    reply: Conditions
-    role: str | None
-    no_bolus: bool  # not one step of bolus or prime may leave
-    sign: bool
+    fields: Mapping[str, str] = field(default_factory=dict)
+    expect: str = "OK"
+    says: tuple[str, ...] = ()
+    reply: Conditions = field(default_factory=dict)
+    role: str | None = None
+    no_bolus: bool = False  # not one step of bolus or prime may leave
+    sign: bool = True
+    confirm: bool = False  # answer the pump's question with yes
 
 
 @dataclass(frozen=True)

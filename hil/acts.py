@@ -13,7 +13,6 @@ from hil.actions import (
     Clear,
     Command,
     Commit,
-    Conditions,
     Fault,
     Hang,
     Hello,
@@ -29,7 +28,8 @@ from hil.actions import (
     Type,
 )
 from hil.errors import BenchError, BenchUnusable, Refused
-from hil.frames import Reply, seal
+from hil.frames import seal
+from hil.judging import code_of, push_of, unmet, written
 from hil.play import DAY_MS, Play
 from hil.prescription import Program
 from hil.pump import Counts, leading_int
@@ -40,7 +40,7 @@ from hil.targets.unix import UnixTarget
 
 MINUTE_MS = 60_000
 LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, SetClock, Type)  # alarms may have come or gone
-PRIME_S = 60  # how long a pump takes for a prime, if nothing says it
+PUSHES = ("DOSE:BOLUS", "DOSE:PRIME", "TEST:BOLUS", "TEST:FLOW", "CAL:MOVE")
 
 
 class Acts:
@@ -91,7 +91,7 @@ class Acts:
         play, program = self._play, self._play.scenario.program
         if program is not None and (play.program is None or program.hash() != play.program.hash()):
             self._commit(Commit(program.name, "OK", (), True, {}), "setup", program)
-        self._command(Command("RUN", {}, "OK", (), {}, None, False, True), "setup")
+        self._command(Command("RUN"), "setup")
 
     # ---- time
 
@@ -113,7 +113,7 @@ class Acts:
         while not (met := self._reached(action)) and play.target.now_ms() < end_ms:
             play.advance(min(action.every_ms, end_ms - play.target.now_ms()))
         after = span_text(play.target.now_ms() - begun_ms)
-        goal = f"{action.alarm} {'off' if action.off else 'on'}" if action.alarm else _written(action.stat)
+        goal = f"{action.alarm} {'off' if action.off else 'on'}" if action.alarm else written(action.stat)
         play.outcome(where, f"{goal} within {span_text(action.within_ms)}", met, f"after {after}" if met else "did not come")
 
     def _reached(self, action: AdvanceUntil) -> bool:
@@ -122,7 +122,7 @@ class Acts:
         self._play.follow(stat)
         if action.alarm is not None:
             return (action.alarm in on) != action.off
-        return not _unmet(action.stat, stat)
+        return not unmet(action.stat, stat)
 
     # ---- commands
 
@@ -138,7 +138,7 @@ class Acts:
         else:
             self._took(action, reply)
             missed = [] if action.expect == "OK" else [f"answered OK, expected {action.expect}"]
-            missed += _unmet(action.reply, reply)
+            missed += unmet(action.reply, reply)
             play.outcome(where, what, not missed, "; ".join(missed))
         if before is not None:
             self._no_bolus(before, where, what)
@@ -147,7 +147,13 @@ class Acts:
         link = self._play.pump.link
         if action.verb.endswith("?"):
             return link.ask(action.verb, action.fields)
-        return link.command(action.verb, action.fields, role=action.role, sign=action.sign)
+        try:
+            return link.command(action.verb, action.fields, role=action.role, sign=action.sign)
+        except Refused as refused:
+            if not (action.confirm and refused.code.startswith("CONFIRM_") and "confirm" in refused.fields):
+                raise
+            confirmed = {**action.fields, "confirm": refused.fields["confirm"]}
+            return link.command(action.verb, confirmed, role=action.role, sign=action.sign)
 
     def _expect_refusal(self, refused: Refused, expect: str, says: Iterable[str], where: str, what: str) -> None:
         missed = [] if refused.code == expect else [f"refused as {refused.code} ({refused.text}), expected {expect}"]
@@ -174,8 +180,8 @@ class Acts:
                 play.expectation.run(play.now_us)
         elif verb in ("STOP", "EMPTY"):
             self._stopped()
-        elif verb in ("DOSE:BOLUS", "DOSE:PRIME", "TEST:BOLUS") and play.expectation:
-            self._pushed(action)
+        elif verb in PUSHES and play.expectation:
+            self._pushed(action, reply)
 
     def _stopped(self) -> None:
         play = self._play
@@ -184,13 +190,12 @@ class Acts:
             self._end_push()
             play.expectation.stop(play.now_us)
 
-    def _pushed(self, action: Command) -> None:
+    def _pushed(self, action: Command, reply: Mapping[str, str]) -> None:
         play = self._play
         assert play.expectation is not None
-        volume_nl = leading_int(action.fields.get("volume", "0"))
-        bolus = play.program.bolus if play.program else None
-        span_s = leading_int(action.fields["time"]) if "time" in action.fields else bolus.time_s if bolus else PRIME_S
-        play.expectation.push(play.now_us, volume_nl, span_s * 1000)
+        bolus_s = play.program.bolus.time_s if play.program and play.program.bolus else 0
+        volume_nl, steps, span_ms = push_of(action, reply, bolus_s)
+        play.expectation.push(play.now_us, volume_nl, max(1, span_ms), steps)
 
     def _end_push(self) -> None:
         """A bolus that was cut short counts the steps it made."""
@@ -226,7 +231,7 @@ class Acts:
         play, link = self._play, self._play.pump.link
         data = action.text.encode("latin-1")
         link.send_raw(seal(action.text) if action.seal else data + (b"\n" if action.end else b""))
-        code = _code(link.next_reply()) if action.end or action.seal else "NOTHING"
+        code = code_of(link.next_reply()) if action.end or action.seal else "NOTHING"
         play.outcome(where, f"sent {action.text[:40]!r}", code == action.expect, f"answered {code}, expected {action.expect}")
 
     def _lose_replies(self, action: LoseReplies, where: str) -> None:
@@ -315,12 +320,12 @@ class Acts:
     def _check(self, action: Check, where: str) -> None:
         play = self._play
         for part, wanted in action.parts.items():
-            missed = _unmet(wanted, play.pump.stat(part))
-            play.outcome(where, f"{part}: {_written(wanted)}", not missed, "; ".join(missed))
+            missed = unmet(wanted, play.pump.stat(part))
+            play.outcome(where, f"{part}: {written(wanted)}", not missed, "; ".join(missed))
         self._check_alarms(action, where)
         if action.counts:
-            missed = _unmet(action.counts, {key: f"{value:.3f}" for key, value in self._since(action.since).items()})
-            play.outcome(where, f"counts: {_written(action.counts)}", not missed, "; ".join(missed))
+            missed = unmet(action.counts, {key: f"{value:.3f}" for key, value in self._since(action.since).items()})
+            play.outcome(where, f"counts: {written(action.counts)}", not missed, "; ".join(missed))
 
     def _check_alarms(self, action: Check, where: str) -> None:
         if not (action.alarms_on or action.alarms_off):
@@ -364,22 +369,3 @@ class Acts:
         for _ in range(action.times):
             for step in action.steps:
                 self.do(step)
-
-
-def _unmet(wanted: Conditions, values: Mapping[str, str]) -> list[str]:
-    """The conditions that do not hold, as sentences."""
-    return [
-        f"{key} is {values.get(key, 'absent')}, expected {wish}"
-        for key, wish in wanted.items()
-        if key not in values or not wish.holds(values[key])
-    ]
-
-
-def _written(wanted: Conditions) -> str:
-    return ", ".join(f"{key} {wish}" if wish.is_range else f"{key} = {wish}" for key, wish in wanted.items())
-
-
-def _code(reply: Reply | None) -> str:
-    if reply is None:
-        return "NOTHING"
-    return reply.code or "OK"

@@ -41,9 +41,9 @@ class Expectation:
         self.running = False
         self._curve.stop(t_us)
 
-    def push(self, t_us: int, volume_nl: int, duration_ms: int) -> None:
-        """A bolus or prime was accepted."""
-        self._curve.push(t_us, whole_steps(volume_nl, self.steps_per_ml), duration_ms)
+    def push(self, t_us: int, volume_nl: int, duration_ms: int, steps: int | None = None) -> None:
+        """A bolus, a prime, a test flow or a move was accepted."""
+        self._curve.push(t_us, whole_steps(volume_nl, self.steps_per_ml) if steps is None else steps, duration_ms)
         self._push_end_us = t_us + duration_ms * 1000
 
     # ---- what happened

@@ -17,7 +17,7 @@ def take_all(result: Result, scenario: Scenario, target: Target, recorder: Recor
     if not result.samples or recorder.expectation is None:
         return
     last = result.samples[-1]
-    result.expected_nl = recorder.expected_nl()
+    result.expected_nl = last.programmed_nl
     result.authorised_nl, result.witnessed_nl, result.balance_nl = last.authorised_nl, last.witnessed_nl, last.balance_nl
     result.measurements[:0] = [
         *_against_oracle(result, scenario),

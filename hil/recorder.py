@@ -65,11 +65,6 @@ class Recorder:
     def balance(self) -> Weighed | None:
         return self._weighing.delivered() if self._weighing and self.zero_ms is not None else None
 
-    def expected_nl(self) -> float | None:
-        if self.expectation is None or self.zero_ms is None:
-            return None
-        return self.expectation.volume_nl(self.zero_ms * 1000, self._target.now_ms() * 1000)
-
     # ---- the time series
 
     def sample(self) -> dict[str, str]:

@@ -121,6 +121,7 @@ def _command(table: Table, value: object, where: str) -> Action:
         one_of(role, ("operator", "service"), inside(where, "role")) if role is not None else None,
         as_flag(table.get("no_bolus", False), inside(where, "no_bolus")),
         as_flag(table.get("sign", True), inside(where, "sign")),
+        as_flag(table.get("confirm", False), inside(where, "confirm")),
     )
 
 
@@ -245,7 +246,7 @@ _PARSERS: dict[str, tuple[Parser, tuple[str, ...]]] = {
     "advance": (_advance, ()),
     "advance_to": (_advance_to, ()),
     "advance_until": (_advance_until, ()),
-    "command": (_command, ("fields", "expect", "says", "reply", "role", "no_bolus", "sign")),
+    "command": (_command, ("fields", "expect", "says", "reply", "role", "no_bolus", "sign", "confirm")),
     "commit": (_commit, ("fields", "expect", "says", "confirm")),
     "fault": (_fault, ("with",)),
     "clear": (_clear, ()),
