@@ -7,7 +7,6 @@ from the contract in hal.py. Commands go through the bench's own link, which sha
 from types import SimpleNamespace
 
 from doseloop.controller import Controller
-
 from hil.errors import Refused
 from hil.link import Link
 
@@ -198,18 +197,22 @@ class PumpRig:
         self._board = board
         self.hal = FakeBoard(self.store, ticks_start=ticks_start, board=board)
         self.edges_before = []
+        self.skew_s = 0
+        self.boots = 0
         self.link = None
         self._boot()
 
     def _boot(self):
+        self.boots += 1
         self.controller = Controller(self.hal)
         self.pump = self.controller.pump
         self._wake = self.hal.us
-        self.link = Link(SimpleNamespace(send=self._send, receive=self._receive, close=lambda: None), wall=self.unix, seed=len(self.edges_before))
+        self.link = Link(SimpleNamespace(send=self._send, receive=self._receive, close=lambda: None), wall=self.unix, seed=self.boots)
         self.role = None
 
     def unix(self):
-        return self.hal.us / 1e6 + START_UNIX
+        """The host's clock; it follows the pump's where a test set that wrong on purpose."""
+        return self.hal.us / 1e6 + START_UNIX + self.skew_s
 
     def connect(self, role="service"):
         self.link.hello()

@@ -79,6 +79,8 @@ class _Replay:
             self._pump.deliveries.remember(number, verb, "DONE")
 
     def _take_sample(self, kind, elapsed, values):
+        if self.sample and elapsed > (self._pump.therapy.ran_at or 0):
+            self._pump.therapy.note_running(elapsed, self.sample[0] == records.SAMPLE_RUNNING)
         self.sample = (kind, values, elapsed)
         if self._quarter_at is None or elapsed - self._quarter_at >= QUARTER_MS:
             self._quarter_at = elapsed

@@ -75,7 +75,7 @@ class Controller:
         if dosing.is_late(ticks):
             pump.note_late(now)
         for _ in range(_PUTS_A_TURN):
-            if dosing.due_in(ticks) > 0:
+            if dosing.due_in(ticks) > 0 or not self._hal.room():
                 return
             if not dosing.tick() and not dosing.prepare(now, ticks):
                 return

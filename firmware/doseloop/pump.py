@@ -177,6 +177,7 @@ class Pump:
             "prime": self.prime_left_nl,
             "imported": self.imported,
             "uncertain": self.deliveries.uncertain,
+            "overdose": self.overdose,
             "therapy": self.therapy.dump(),
             "ledger": self.ledger.dump(),
             "reservoir": self.reservoir.dump(),
@@ -194,6 +195,7 @@ class Pump:
         self.prime_left_nl = state["prime"]
         self.imported = state["imported"]
         self.deliveries.uncertain = state["uncertain"]
+        self.overdose = state["overdose"]
         self.therapy.load(state["therapy"], Program)
         self.ledger.load(state["ledger"])
         self.reservoir.load(state["reservoir"])

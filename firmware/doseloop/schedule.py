@@ -6,7 +6,8 @@ and the remainder is carried from piece to piece. All big numbers are worked out
 
 A step's time is exact to a microsecond. Inside a group of equal periods the engine can only be given whole
 microseconds, so a group takes the period rounded down, or that plus one when the sum has fallen behind: pulses come at
-most one group's worth of microseconds early, and groups are kept so short that this is less than 1/128 of a step.
+most one group's worth of microseconds early, and groups are kept so short that this is less than 1/4 of a step. At basal
+rates a group is far shorter than that; a 2 mL bolus in a minute needs groups of 75 or the loop could not keep up.
 """
 
 from doseloop.units import const
@@ -16,6 +17,7 @@ LEAD_DIVISOR = const(64)
 
 LEASE_US = const(9_000_000)  # longest lease: with the 1 s of look-ahead it stays within the 10 s of DESIGN
 _SHORTEST_US = const(1_000)  # a far pulse keeps at least this much of its wait for its own lease
+_EARLY_PART = const(4)  # a group of n pulses takes at least 4 n us a period: n us early is at most 1/4 of a step
 _FRACTION = const(1 << 29)  # microseconds are kept to 2^-29 inside a piece: 400,000 steps add up to less than 1 ns
 
 
@@ -62,7 +64,7 @@ class Piece:
     def _plan_pulses(self, period_num, num, first_num, most_pulses, lease_us):
         self._add_legs(1, 1, max(first_num, 0), num, lease_us)
         period_us = period_num // num
-        group = min(most_pulses, max(1, period_us // 128), max(1, lease_us // (period_us + 1)))
+        group = min(most_pulses, max(1, period_us // _EARLY_PART), max(1, lease_us // (period_us + 1)))
         rest = self.pulses - 1
         if rest % group:
             self._add_legs(1, rest % group, period_num, num, lease_us)

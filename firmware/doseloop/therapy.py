@@ -83,18 +83,13 @@ class Therapy:
         if self.last_run is None:
             self.started = doses_of(program)
         elif self.last_run.hash != program.hash:
-            self._remember(at)
+            self.past.append([at, doses_of(self.last_run)])  # in force until another one is run, also while stopped
             if self.last_run.daily < program.daily:
                 self.last_increase, self.before_increase = at, doses_of(self.last_run)
                 if self.phase == "maintenance":
                     self.refill_used = True
         self.last_run = program
         self._forget(now)
-
-    def _remember(self, until):
-        """Only what really ran in the last 24 h counts as having been in force."""
-        if self.ran_at is not None:
-            self.past.append([min(until, self.ran_at), doses_of(self.last_run)])
 
     def _forget(self, now):
         self.past = [entry for entry in self.past if now - entry[0] < DAY_MS]
@@ -103,17 +98,25 @@ class Therapy:
         """Keep the running time; an interruption of more than 6 h begins it anew (R-INI-2)."""
         if not delivering:
             return
-        if self.ran_at is not None and now - self.ran_at > label.INTERRUPTION_MS:
+        if self.is_interrupted(now):
             self.run_ms = 0
-        elif self.ran_at is not None and now > self.ran_at:
+        elif now > self.ran_at:
             self.run_ms += now - self.ran_at
         self.ran_at = now
         if self.phase == "first" and self.run_ms >= label.STEADY_STATE_MS:
             self.phase = "titration"
 
+    def is_interrupted(self, now):
+        """Nothing was delivered for more than 6 h, or never."""
+        return self.ran_at is None or now - self.ran_at > label.INTERRUPTION_MS
+
+    def running_for(self, now):
+        """Running time in ms that counts for R-INI-2 as of now."""
+        return 0 if self.is_interrupted(now) else self.run_ms
+
     def resume(self, now):
         """Delivery begins again: the pause itself is not running time."""
-        if self.ran_at is None or now - self.ran_at > label.INTERRUPTION_MS:
+        if self.is_interrupted(now):
             self.run_ms = 0
         self.ran_at = now
         self.stopped_at = None
@@ -151,7 +154,7 @@ class Therapy:
         if program.conc != case.conc:
             text = "program %d over reservoir %d mcg/ml; they must be equal" % (program.conc, case.conc)
             raise Refusal("CONCENTRATION", text)
-        self._check_start_flat(program)
+        self._check_start_flat(program, case.now)
         self._check_daily_max(program, age)
         check_profile(program, case.max_rate_nl_h, self.phase == "holiday")
         self._check_start_cap(program)
@@ -174,8 +177,8 @@ class Therapy:
             raise Refusal("NOT_SCREENED", "no positive screening response on record; screen first, label 2.2")
         return age
 
-    def _check_start_flat(self, program):
-        early = self.last_run is None or (self.phase == "first" and self.run_ms < label.STEADY_STATE_MS)
+    def _check_start_flat(self, program, now):
+        early = self.last_run is None or (self.phase == "first" and self.running_for(now) < label.STEADY_STATE_MS)
         if early and not program.is_flat():
             raise Refusal("START_FLAT", "the first 24 h run a flat day, complex schedules come later, label 2.4")
 
@@ -199,8 +202,9 @@ class Therapy:
         base = self.last_run.daily
         if program.daily <= base:
             return
-        if self.run_ms < label.STEADY_STATE_MS:
-            wait = span_text(label.STEADY_STATE_MS - self.run_ms)
+        running = self.running_for(case.now)
+        if running < label.STEADY_STATE_MS:
+            wait = span_text(label.STEADY_STATE_MS - running)
             raise Refusal("FIRST_24H", "no increase in the first 24 h of running; next increase in %s, label 2.5" % wait)
         self._check_wait(case.now)
         if self.phase == "maintenance":
@@ -220,12 +224,13 @@ class Therapy:
             raise Refusal("NO_REFILL", "in maintenance one increase within 24 h of a refill of a quarter of the capacity, label 2.6")
 
     def _check_decrease(self, program, case):
-        if case.reason == "OVERDOSE" or self._returns(program, case.now):
+        last = self.last_run
+        lowers = program.daily < last.daily or program.low < last.low
+        if not lowers or case.reason == "OVERDOSE" or self._returns(program, case.now):
             return
         in_force = [entry[1] for entry in self.past if case.now - entry[0] < DAY_MS]
-        if self.ran_at is not None and case.now - self.ran_at < DAY_MS:
-            in_force.append(doses_of(self.last_run))
-        for name in ("daily", "high", "low"):
+        in_force.append(doses_of(last))
+        for name in ("daily", "low"):
             for doses in in_force:
                 _check_kept(getattr(program, name), getattr(doses, name), name)
 
@@ -234,7 +239,7 @@ class Therapy:
         before = self.before_increase
         if before is None or now - self.last_increase >= DAY_MS:
             return False
-        return before.daily <= program.daily and before.high <= program.high and before.low <= program.low
+        return before.daily <= program.daily and before.low <= program.low
 
     def _check_across(self, program, case):
         """No 24 h across the change may exceed the greater of the old and the new high dose (R-DOSE-2)."""

@@ -142,8 +142,8 @@ def decrease(r: Record, at_ms: int, new: Program, reason: str) -> Iterator[Refus
 
 def window(r: Record, at_ms: int, new: Program) -> Iterator[Refusal]:
     """R-DOSE-2: no 24 h across the change above the greater of the old and the new high dose."""
-    if r.last_run is None or r.local_ms is None:
-        return
+    if r.last_run is None or r.local_ms is None or new.hash == r.last_run.hash:
+        return  # the same program again is no change, whatever a clock correction did to the last 24 h (R-PRF-4 judges that)
     limit = max(program.high_ng for program in [new, *r.recent(at_ms)])
     if _even(new) and all(_even(stretch.program) for stretch in r.stretches):
         return  # constant rates: any mixture lies between them

@@ -1,0 +1,178 @@
+"""The whole firmware beside the bench's oracle, a second reading of the requirements, through random histories.
+
+Both get the same orders at the same elapsed times; decision and code must be equal. The large campaign of every rule
+is a later issue's; this is its kernel for the caps.
+"""
+
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pump_rig import DAY_MS, HOUR_MS, START_UNIX, PumpRig, flat
+
+from hil.errors import Refused
+from hil.oracle.program import Program, flat_lines
+from hil.oracle.record import Site
+from hil.oracle.rules import Order
+from hil.oracle.therapy import Therapy
+
+CONC = 500
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("commit"), st.sampled_from([50, 79, 80, 81, 85, 100, 105, 114, 115, 116, 120, 129, 130, 131, 140, 141, 200])),
+        st.tuples(st.just("overdose"), st.sampled_from([30, 60, 79])),
+        st.tuples(st.just("wait"), st.sampled_from([20, 359, 361, 700, 1439, 1440, 1441, 2000])),
+        st.tuples(st.just("stop"), st.just(0)),
+        st.tuples(st.just("run"), st.just(0)),
+        st.tuples(st.just("cut"), st.sampled_from([5, 300, 400, 1500])),
+        st.tuples(st.just("clock"), st.sampled_from([-25, -1, 1, 25])),
+        st.tuples(st.just("phase"), st.just(0)),
+        st.tuples(st.just("refill"), st.sampled_from([4_000_000, 5_000_000, 9_000_000])),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+class Twins:
+    """A pump and the oracle, taken over from the same therapy."""
+
+    def __init__(self, population, phase, daily):
+        self.rig = PumpRig().take_over(flat(daily), conc=CONC, phase=phase, population=population, ago_s=86_400, volume=9_000_000)
+        self.oracle = Therapy(Site(residual_nl=500_000), unix_ms=START_UNIX * 1000, offset_ms=0, calibrated=True)
+        program = Program.parse(flat_lines("p", CONC, daily))
+        verdict = self.oracle.import_(
+            self.now(), program, population=population, birth=date(1980, 5, 1), phase=phase, screen_ng=50_000, effect="short",
+            increase_ago_s=86_400, volume_nl=9_000_000, conc=CONC, expiry=date(2029, 1, 1),
+        )  # fmt: skip
+        assert verdict.ok
+        self.last = daily
+        self.reason = ""  # of the commit that waits for RUN
+
+    def now(self):
+        return self.rig.pump.clock.elapsed
+
+    def both(self, firmware, verdict):
+        assert firmware == verdict.code, f"firmware {firmware}, oracle {verdict}"
+        return verdict.ok
+
+    def commit(self, percent, reason=""):
+        daily = max(1000, self.last * percent // 100)
+        more = {"reason": reason} if reason else {}
+        now = self.now()
+        edges = len(self.rig.edges())
+        firmware = self.rig.commit_code(flat(daily), conc=CONC, **more)
+        order = Order(reason=reason, confirmed=True)
+        if self.both(firmware, self.oracle.commit(now, Program.parse(flat_lines("p", CONC, daily)), order)):
+            raised = daily > self.last
+            self.reason = reason
+            self.last = daily
+            self.settle(raised, edges)
+
+    def settle(self, raised, edges):
+        """Go on until the first step of what came into force, and tell the oracle of it (R-TIT-3)."""
+        if not self.rig.pump.delivering:
+            return
+        start, offset_ms = self.rig.hal.us, self.rig.hal.us // 1000 - self.now()
+        self.rig.advance(20 * 60_000)
+        if raised:
+            first = next(us for us in self.rig.edges()[edges:] if us > start)
+            self.oracle.first_step(-(-first // 1000) - offset_ms)
+
+    def do_run(self):
+        if self.rig.pump.run:
+            return
+        edges, now = len(self.rig.edges()), self.now()
+        increase = self.rig.pump.therapy.last_run.daily < self.rig.pump.basal.program.daily
+        try:
+            self.rig.run()
+            code = "OK"
+        except Refused as refusal:
+            code = refusal.code
+        if self.both(code, self.oracle.run(now, Order(confirmed=True, reason=self.reason))):
+            self.settle(increase, edges)
+
+    def do_stop(self):
+        if self.rig.pump.run:
+            now = self.now()
+            self.rig.do("STOP")
+            assert self.oracle.stop(now).ok
+
+    def do_cut(self, minutes):
+        now = self.now()
+        self.rig.cut_power(minutes * 60_000)
+        after = self.oracle.power_loss(now, self.now() - now)
+        assert after == self.now()
+        self.rig.connect()
+
+    def do_clock(self, hours):
+        """Setting the clock moves no wait; the host's own clock stays right."""
+        now = self.now()
+        unix_s = int(self.rig.unix()) + hours * 3600
+        self.rig.do("TIME", set=f"{unix_s}s", offset="0min")
+        self.rig.skew_s += hours * 3600
+        self.oracle.clock_set(now, unix_s)
+
+    def do_phase(self):
+        code = "OK"
+        try:
+            self.rig.do("THER:PHASE", phase="maintenance")
+        except Refused as refusal:
+            code = refusal.code
+        self.both(code, self.oracle.set_phase(self.now(), "maintenance"))
+
+    def do_refill(self, volume_nl):
+        now, left = self.now(), int(self.rig.status()["res"][:-2])
+        code = "OK"
+        try:
+            self.rig.do(
+                "RES:REFILL", path="septum", fluid="drug", drug="baclofen", volume=f"{volume_nl}nl", conc=f"{CONC}mcg/ml", lot="L2",
+                expiry="2029-01-01", withdrawn=f"{left}nl", stored="ok", attended="yes",
+            )  # fmt: skip
+        except Refused as refusal:
+            code = refusal.code
+        verdict = self.oracle.refill(now, volume_nl, CONC, expiry=date(2029, 1, 1), withdrawn_nl=left, expected_nl=left)
+        self.both(code, verdict)
+
+    def play(self, what, number):
+        if what == "wait":
+            self.rig.advance(number * 60_000)
+        elif what in ("commit", "overdose"):
+            self.commit(number, "OVERDOSE" if what == "overdose" else "")
+        elif what in ("stop", "run", "phase"):
+            getattr(self, "do_" + what)()
+        else:
+            getattr(self, "do_" + what)(number)
+
+
+@pytest.mark.req("R-TIT-1", "R-TIT-2", "R-TIT-3", "R-TIT-4", "R-MNT-1", "R-MNT-2", "R-MNT-3", "R-INI-2", "R-TIM-1")
+@given(st.sampled_from(["spinal", "cerebral"]), st.sampled_from(["titration", "maintenance"]), st.sampled_from([60_000, 100_003]), EVENTS)
+@settings(max_examples=40)
+def test_firmware_and_oracle_decide_alike_through_every_history(population, phase, daily, events):
+    twins = Twins(population, phase, daily)
+    twins.do_run()
+    for what, number in events:
+        twins.play(what, number)
+
+
+@pytest.mark.req("R-TIT-1", "R-TIT-3", "R-TIT-4")
+@given(st.sampled_from(["spinal", "cerebral"]), EVENTS)
+@settings(max_examples=40)
+def test_no_history_raises_the_daily_dose_faster_than_one_step_in_24_hours(population, events):
+    twins = Twins(population, "titration", 100_000)
+    twins.do_run()
+    most = 130 if population == "spinal" else 115
+    raised = []  # (elapsed ms, daily before, daily after) as the pump ran them
+    before = twins.rig.pump.therapy.last_run.daily.ceil()
+    for what, number in events:
+        if what in ("phase", "refill", "overdose"):
+            continue
+        twins.play(what, number)
+        now, daily = twins.now(), twins.rig.pump.therapy.last_run.daily.ceil()
+        if daily > before:
+            raised.append((now, before, daily))
+        before = daily
+    for at, old, new in raised:
+        assert 100 * new <= most * old
+        assert [other for other, _, _ in raised if 0 < at - other < DAY_MS - HOUR_MS] == []
