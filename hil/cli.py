@@ -17,6 +17,7 @@ from hil.plant.rig import Rig
 from hil.prescription import find_program, load_program
 from hil.quantity import span_text, whole
 from hil.scenario import find_scenario, load_scenario, shipped_scenarios
+from hil.targets.process import one_core
 from hil.targets.unix import UnixTarget
 
 UNUSABLE = result.EXIT[result.UNUSABLE]
@@ -101,7 +102,8 @@ def _run(args: argparse.Namespace) -> int:
     if reason := runner.why_skipped(scenario, options):
         print(f"skipped: {scenario.name} {reason}")
         return 0
-    found = _with_bar(scenario.name, args.quiet, lambda progress: runner.run(scenario, options, progress))
+    with one_core():
+        found = _with_bar(scenario.name, args.quiet, lambda progress: runner.run(scenario, options, progress))
     _print_verdict(found, args.out)
     return found.exit_code
 
@@ -135,6 +137,11 @@ def _print_verdict(found: result.Result, out: Path) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    with one_core():
+        return _serve_here(args)
+
+
+def _serve_here(args: argparse.Namespace) -> int:
     scenario = load_scenario(find_scenario(args.scenario)) if args.scenario else None
     target = UnixTarget(Rig(scenario.rig if scenario else RigConfig(), args.seed), seed=args.seed, work=args.out)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import fcntl
 import os
 import pty
@@ -12,6 +14,8 @@ import sys
 import termios
 import time
 import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hil.errors import TargetError
@@ -37,6 +41,21 @@ def find_micropython() -> str:
             " or set MICROPYTHON=/path/to/micropython (1.25 or later)"
         )
     return found
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep bench and firmware on the core we run on now: they take turns, and waking another core costs more than a turn."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setaffinity(0, {ctypes.CDLL(None).sched_getcpu()})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class PtyPair:
