@@ -336,8 +336,9 @@ def acknowledge(pump, fields, request):
     code = fields["id"]
     if code == "UNCERTAIN" and pump.deliveries.uncertain:
         pump.deliveries.uncertain = False
-    else:
-        pump.alarms.acknowledge(code)
+        pump.save()
+        return [("id", code), ("on", "no")]
+    pump.alarms.acknowledge(code)
     if code == "OVER_DELIVERY":
         pump.restart_motion(pump.clock.elapsed)
         pump.alarms.set(code, False, pump.clock.elapsed)
