@@ -179,6 +179,7 @@ def test_port_open_clears_only_when_closed_without_a_bounce_and_acknowledged():
     for _ in range(20):
         rig.open_port(False)
         rig.advance(300)
+        assert rig.pump.port.open
         rig.open_port()
         rig.advance(100)
     assert rig.refused("DOSE:BOLUS", volume="50000nl", path="pump") == "PORT_OPEN"

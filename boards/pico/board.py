@@ -45,4 +45,5 @@ BOARD = {
     "temperature_sensor": False,
     "watchdog_ms": 8000,  # the chip cannot wait longer than 8388
     "observation_h": 24,
+    "prime_nl_h": 6_000_000,  # slow enough to see the drop come
 }

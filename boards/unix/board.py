@@ -33,4 +33,5 @@ BOARD = {
     "temperature_sensor": True,
     "watchdog_ms": 8000,
     "observation_h": 24,
+    "prime_nl_h": 6_000_000,  # slow enough to see the drop come
 }

@@ -6,7 +6,7 @@ goes on from there. Basal is an exact integral that an extra delivery never touc
 not basal belongs to the extra. Counts are steps since boot.
 """
 
-from doseloop.hal import TICKS_MASK, ticks_diff
+from doseloop.hal import TICKS_MASK, ticks_add, ticks_diff
 from doseloop.schedule import LEASE_US, Piece, fresh_remainder
 from doseloop.units import const, steps_of_nl
 
@@ -104,7 +104,7 @@ class Dosing:
         self.reserved -= piece.n
         self.commanded += piece.n
         end_us = self._chain_us + piece.gap_us + piece.n * piece.period_us
-        self._chain_ms = (self._chain_ms + end_us // 1000) & TICKS_MASK
+        self._chain_ms = ticks_add(self._chain_ms, end_us // 1000)
         self._chain_us = end_us % 1000
         return True
 

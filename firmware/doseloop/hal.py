@@ -38,5 +38,19 @@ BOOT_MAINT = const(4)
 
 
 def ticks_diff(later, earlier):
-    """Signed distance of two 30-bit wrapping counts; right while they are less than 2^29 apart (6.2 days of ms)."""
-    return ((later - earlier + _TICKS_HALF) & TICKS_MASK) - _TICKS_HALF
+    """Signed distance of two 30-bit wrapping counts; right while they are less than 2^29 apart (6.2 days of ms).
+
+    No number on the way is beyond a board's small int, so the dosing tick may use it.
+    """
+    distance = later - earlier
+    if distance >= _TICKS_HALF:
+        return distance - TICKS_MASK - 1
+    if distance < -_TICKS_HALF:
+        return distance + TICKS_MASK + 1
+    return distance
+
+
+def ticks_add(ticks, ms):
+    """`ms` (not negative) after `ticks`, wrapping, with no number on the way beyond a board's small int."""
+    room = TICKS_MASK - ticks
+    return ticks + ms if ms <= room else ms - room - 1
