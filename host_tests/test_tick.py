@@ -31,6 +31,7 @@ def test_a_tick_allocates_nothing_on_micropython_with_the_heap_locked():
 @pytest.mark.parametrize("dose", [500, 14_000, 84_000, 2_003_000])
 def test_a_tick_takes_only_numbers_below_two_to_the_thirty(dose):
     hal = FakeBoard(MemoryStore())
+    hal.put = lambda n, gap_us, period_us: None
     dosing = Dosing(hal, lambda elapsed: (dose, 86_400_000, 86_400_000), lambda steps: 10_000)
     dosing.configure(103_457, 777)
     dosing.begin()
