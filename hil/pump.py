@@ -100,7 +100,7 @@ class Pump:
             fields["hash"] = program.hash()
         if conc_mcg_ml is not None:
             fields["conc"] = f"{conc_mcg_ml}mcg/ml"
-        self.link.command("THER:IMPORT", fields)
+        self._confirmed("THER:IMPORT", fields, confirm=True)
 
     # ---- dosing
 
@@ -109,13 +109,18 @@ class Pump:
         digest = self.stage(program)
         self.read_back(program)
         given = {"hash": digest, "attended": "yes", "route": "intrathecal", **(fields or {})}
+        return self._confirmed("PROG:COMMIT", given, confirm=confirm)
+
+    def _confirmed(self, verb: str, fields: Mapping[str, str], *, confirm: bool) -> dict[str, str]:
+        """Send a command; with `confirm` a pump that asks for a person is answered with the token of its refusal."""
+        given = dict(fields)
         for _ in range(4):
             try:
-                return self.link.command("PROG:COMMIT", given)
+                return self.link.command(verb, given)
             except Refused as refused:
                 if not (confirm and refused.code.startswith("CONFIRM_") and "confirm" in refused.fields):
                     raise
-                given = {**given, "confirm": refused.fields["confirm"]}
+                given["confirm"] = refused.fields["confirm"]
         raise BenchError("the pump asks for one confirmation after the other")
 
     def run(self) -> None:

@@ -314,7 +314,12 @@ class PumpRig:
             increase_ago=f"{ago_s}s", volume=f"{volume}nl", conc=f"{conc}mcg/ml", lot="L1", expiry="2029-01-01",
         )  # fmt: skip
         fields.update(more)
-        self.do("THER:IMPORT", **fields)
+        try:
+            self.do("THER:IMPORT", **fields)
+        except Refused as refusal:
+            if not refusal.code.startswith("CONFIRM_"):
+                raise
+            self.do("THER:IMPORT", confirm=refusal.fields["confirm"], **fields)
         return self
 
     def run(self):

@@ -10,6 +10,7 @@ from doseloop.units import DAY_MS, HOUR_MS, MINUTE_MS, Refusal, age_years, date_
 from hil.oracle.program import flat_lines
 
 TODAY = (2027, 5, 3)
+BOARD = {"max_rate_nl_h": 144_000_000, "reservation_nl": 10_000}
 
 
 def program(mcg, conc=500, name="p"):
@@ -27,7 +28,7 @@ def therapy(mcg, population="spinal", phase="titration", birth=(1980, 5, 1), scr
 
 
 def verdict(found, mcg, now=0, today=TODAY, conc=500, **more):
-    case = Case(now, today, 0, conc, 10**9, more.get("attended", True), more.get("reason"))
+    case = Case(now, today, 0, conc, BOARD, more.get("attended", True), more.get("reason"))
     try:
         found.check(program(mcg), case)
     except Refusal as refusal:
@@ -84,7 +85,7 @@ def test_the_first_program_is_flat():
     found = therapy(None, phase="screened")
     shaped = Program(["name=p", "conc=500", "seg.all.00:00=50000", "seg.all.12:00=40000"])
     with pytest.raises(Refusal) as refusal:
-        found.check(shaped, Case(0, TODAY, 0, 500, 10**9, True))
+        found.check(shaped, Case(0, TODAY, 0, 500, BOARD, True))
     assert refusal.value.code == "START_FLAT"
 
 
@@ -162,7 +163,7 @@ def test_without_a_positive_response_on_record_no_chronic_program_starts():
 @pytest.mark.req("R-UNIT-3")
 def test_a_refusal_names_rule_limit_offending_figure_and_section():
     with pytest.raises(Refusal) as refusal:
-        therapy(100).check(program(131), Case(0, TODAY, 0, 500, 10**9, True))
+        therapy(100).check(program(131), Case(0, TODAY, 0, 500, BOARD, True))
     assert refusal.value.text == "131 over 130 mcg/day, 30 % on 100, label 2.5"
 
 
@@ -173,9 +174,9 @@ def test_a_change_that_puts_two_peaks_into_one_24_hours_is_refused():
     found = therapy(100)
     found.last_run = morning
     with pytest.raises(Refusal) as refusal:
-        found.check(evening, Case(0, TODAY, 12 * 60 * MINUTE_MS, 500, 10**9, True))
+        found.check(evening, Case(0, TODAY, 12 * 60 * MINUTE_MS, 500, BOARD, True))
     assert refusal.value.code == "STEP_CAP"
-    found.check(evening, Case(0, TODAY, 0, 500, 10**9, True))
+    found.check(evening, Case(0, TODAY, 0, 500, BOARD, True))
 
 
 @pytest.mark.req("R-POP-1")

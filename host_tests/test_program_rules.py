@@ -69,7 +69,7 @@ def test_segments_outside_half_and_twice_their_days_mean_are_refused_as_the_orac
     mine, other = Program(found), OracleProgram.parse(found)
     codes = other.profile_refusals()
     try:
-        check_profile(mine, 10**12)
+        check_profile(mine, 10**12, 10**12)
         code = "OK"
     except Refusal as refusal:
         code = refusal.code
@@ -86,7 +86,7 @@ def test_equality_with_a_segment_limit_passes(night, code):
     """A day of 2400 ng: one hour at `night` percent of the mean rate, the rest even, so the mean stays 100 ng/h."""
     found = ["name=p", "conc=500", f"seg.all.00:00={2400 - night}", f"seg.all.23:00={night}"]
     try:
-        check_profile(Program(found), 10**12)
+        check_profile(Program(found), 10**12, 10**12)
         seen = "OK"
     except Refusal as refusal:
         seen = refusal.code

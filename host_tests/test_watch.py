@@ -215,7 +215,7 @@ def test_the_battery_falls_slowly_low_then_depleted_then_the_motor_rests_until_i
 @given(st.integers(0, 100_000), st.booleans())
 @settings(max_examples=12)
 def test_stop_typed_by_hand_ends_all_motion_within_one_step_and_stays(ms, bolus):
-    rig = PumpRig().take_over(flat(2_003_000), conc=500, bolus=BOLUS).run()
+    rig = PumpRig().take_over(flat(1_803_000), conc=500, bolus=BOLUS).run()
     rig.advance(HOUR_MS)
     if bolus:
         rig.do("DOSE:BOLUS", volume="50000nl", path="pump")

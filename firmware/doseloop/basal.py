@@ -63,11 +63,13 @@ class Basal:
         return self.corrected_at is not None and elapsed - self.corrected_at < DAY_MS + _GUARD_STEP_MS
 
     def _fits(self, start, span_ms, ng, in_ms):
-        """True if no 24 h that end in the next span_ms would hold more than the limit at this rate."""
+        """True if this rate for span_ms and the lowest rate after it keep every 24 h of the next 24 h within the limit."""
         limit = self._limit(start)
+        low_ng, low_in_ms = self.program.lowest_rate()
         for end in self._turning_points(start, start + span_ms):
             basal = self.given_between(end - DAY_MS, start)
-            basal = Ratio(basal.num * in_ms + ng * (end - start) * basal.den, basal.den * in_ms)
+            basal = _sum(basal, ng * min(end - start, span_ms), in_ms)
+            basal = _sum(basal, low_ng * max(0, end - start - span_ms), low_in_ms)
             if not basal.at_most(label.CLOCK_SLACK_PERCENT, limit):
                 return False
         return True
@@ -80,10 +82,11 @@ class Basal:
         return high
 
     def _turning_points(self, start, end):
-        points = [end]
+        """Ends of windows at which their dose may turn: where a rate changes at either end of the 24 h."""
+        points = [end, start + DAY_MS]
         for piece in self._given:
             for edge in (piece[0] + DAY_MS, piece[1] + DAY_MS):
-                if start < edge < end:
+                if start < edge < start + DAY_MS:
                     points.append(edge)
         return points
 
@@ -117,9 +120,9 @@ class Basal:
 
     # Changes.
 
-    def change(self, program, now):
-        """Another program is in force from now on."""
-        if self.program is not None:
+    def change(self, program, now, ran):
+        """Another program is in force from now on; ran: the one before it was not only committed but run."""
+        if ran:
             self._highs = [entry for entry in self._highs if now - entry[0] < DAY_MS]
             self._highs.append([now, self.program.high])
         self.program = program

@@ -16,23 +16,28 @@ CATEGORY = {
     "TEST:BOLUS": TEST,
     "CAL:MOVE": MOVED,
 }
-_KEPT_IDS = 32
+_KEPT_IDS = 64  # a command is stale after 65 s, so older ids cannot come again
 
 
 class Delivery:
     """One delivery and how it ended."""
 
-    def __init__(self, verb, number, steps, span_ms, volume_nl, started):
+    def __init__(self, verb, number, steps, span_ms, volume_nl, conc, started):
         self.verb = verb
         self.number = number  # the host's id
         self.steps = steps
         self.span_ms = span_ms
         self.volume_nl = volume_nl
+        self.conc = conc  # mcg/mL at the tip when it began
         self.started = started
         self.ended = None
         self.made = 0
         self.made_nl = 0
         self.outcome = "RUNNING"
+
+    def ng(self, volume_nl):
+        """Dose in `volume_nl` of it, ng, rounded up."""
+        return -(-volume_nl * self.conc // 1000)
 
 
 class Deliveries:
@@ -42,6 +47,7 @@ class Deliveries:
         self.current = None
         self.last = None
         self.uncertain = False  # a former bolus ended UNCERTAIN and nobody acknowledged
+        self.last_result = None  # id of the last delivery whose result is in the saved state
         self._ids = []  # [id, verb, outcome] of what was executed, newest last
         self._given = []  # [start, ng] of boluses of the last 24 h; ng is the upper bound
         self._bolus_start = None
@@ -77,7 +83,7 @@ class Deliveries:
         if no_bolus:
             raise Refusal("ALARM_ACTIVE", "no bolus during %s; see ALAR?" % no_bolus)
         if self.uncertain:
-            raise Refusal("UNCERTAIN", "the last bolus is uncertain; check it, then ALAR:ACK id=BOLUS_UNCERTAIN")
+            raise Refusal("UNCERTAIN", "the last bolus is uncertain; check it, then ALAR:ACK id=UNCERTAIN")
         self._check_lockout(program, now)
         self._check_window(program, volume_nl, now)
 
@@ -114,17 +120,18 @@ class Deliveries:
 
     # Life cycle.
 
-    def begin(self, delivery, conc):
+    def begin(self, delivery):
         """Its intent is written: from here on it counts whole, until its result says less."""
         self.current = self.last = delivery
         self.remember(delivery.number, delivery.verb, "RUNNING")
         if delivery.verb == "DOSE:BOLUS":
-            self._given.append([delivery.started, -(-delivery.volume_nl * conc // 1000)])
+            self._given.append([delivery.started, delivery.ng(delivery.volume_nl)])
             self._bolus_start = delivery.started
 
-    def finish(self, made, now, steps_per_ml, conc, short):
+    def finish(self, made, now, steps_per_ml, short):
         """Book the end of the delivery in progress; short: the witness saw too little of it. Returns it."""
         delivery, self.current = self.current, None
+        self.last_result = delivery.number
         delivery.made = made
         delivery.made_nl = nl_of_steps(made, steps_per_ml)
         delivery.ended = now
@@ -133,18 +140,31 @@ class Deliveries:
         if delivery.verb == "DOSE:BOLUS":
             self.uncertain = self.uncertain or short
             if delivery.outcome == "PARTIAL":
-                self._given[-1][1] = -(-delivery.made_nl * conc // 1000)
+                self._given[-1][1] = delivery.ng(delivery.made_nl)
         return delivery
 
-    def restore(self, delivery, outcome, conc):
-        """A delivery read back from the journal; one without a result was cut off: UNCERTAIN, counted whole."""
+    def restore(self, delivery, outcome):
+        """A delivery newer than the saved state, from the journal; one without a result was cut off: UNCERTAIN, counted whole."""
         delivery.outcome = outcome
         self.last = delivery
         self.remember(delivery.number, delivery.verb, outcome)
         if delivery.verb == "DOSE:BOLUS":
-            volume_nl = delivery.made_nl if outcome == "PARTIAL" else delivery.volume_nl
-            self._given.append([delivery.started, -(-volume_nl * conc // 1000)])
+            self._given.append([delivery.started, delivery.ng(delivery.made_nl if outcome == "PARTIAL" else delivery.volume_nl)])
             self._bolus_start = delivery.started
+            self.uncertain = self.uncertain or outcome == "UNCERTAIN"
+
+    def dump(self):
+        """What windows and ids need, for the saved state."""
+        last = self.last
+        shown = [last.verb, last.number, last.steps, last.volume_nl, last.made, last.made_nl, last.outcome] if last else None
+        return [self.uncertain, self.last_result, self._bolus_start, self._given, self._ids, shown]
+
+    def load(self, state):
+        self.uncertain, self.last_result, self._bolus_start, self._given, self._ids, shown = state
+        if shown:
+            verb, number, steps, volume_nl, made, made_nl, outcome = shown
+            self.last = Delivery(verb, number, steps, 0, volume_nl, 0, 0)
+            self.last.made, self.last.made_nl, self.last.outcome, self.last.ended = made, made_nl, outcome, 0
 
 
 def is_short(expected_counts, witnessed_counts, slack_counts):
@@ -153,6 +173,6 @@ def is_short(expected_counts, witnessed_counts, slack_counts):
     return short > slack_counts and short * 100 > label.BOLUS_SHORT_PERCENT * expected_counts
 
 
-def bolus_text(delivery, conc):
+def bolus_text(delivery):
     """`DOSE:BOLUS DONE 500 steps 2.5 mcg` for the log."""
-    return "%s %s %d steps %s mcg" % (delivery.verb, delivery.outcome, delivery.made, mcg_text(ng_of_nl(delivery.made_nl, conc)))
+    return "%s %s %d steps %s mcg" % (delivery.verb, delivery.outcome, delivery.made, mcg_text(ng_of_nl(delivery.made_nl, delivery.conc)))

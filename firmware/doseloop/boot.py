@@ -8,7 +8,8 @@ import gc
 from doseloop import records
 from doseloop.bolus import CATEGORY, Delivery
 from doseloop.hal import BOOT_WATCHDOG
-from doseloop.units import DAY_MS
+from doseloop.ledger import DOSE
+from doseloop.units import DAY_MS, nl_of_steps
 from doseloop.windows import QUARTER_MS
 
 _COLLECT_EVERY = 32  # records: what stays must not be strewn between what goes, or no large block is left
@@ -25,7 +26,7 @@ def restore(pump):
     if state:
         pump.load_state(state)
     if last:
-        _restore_account(pump)
+        _restore_account(pump, state)
     if last and verdict == "none":
         verdict = "bad"
     pump.steps_before_boot = pump.ledger.total_steps()
@@ -34,86 +35,110 @@ def restore(pump):
 
 
 def _go_on_with_time(pump, last, state):
+    """Elapsed time goes on from the newest record; an outage counts only if a record of the present clock proves it."""
     newest_log = pump.keeper.journal.newest("log")
     records_seen = [entry for entry in (last, newest_log) if entry]
     if not records_seen:
         pump.clock.begin(0, 0, 0)
         return 0
     newest = max(records_seen, key=lambda entry: entry[2])
-    return pump.clock.begin(newest[2], newest[3], state["offset"] if state else 0)
+    proven_s = newest[3] if state and not state["clock_moving"] else 0
+    return pump.clock.begin(newest[2], proven_s, state["offset"] if state else 0)
 
 
-def _restore_account(pump):
+def _restore_account(pump, state):
     """Newest sample into the ledger, what it reserved as uncertain, a delivery without a result as UNCERTAIN."""
-    replay = _Replay(pump)
+    replay = _Replay(pump, state["at"] if state else -1)
     for seq, kind, elapsed, _, payload in pump.keeper.journal.records("acct"):
         replay.take(kind, elapsed, payload)
         if seq % _COLLECT_EVERY == 0:
             gc.collect()
     if replay.sample:
-        _load_sample(pump, replay.sample)
+        _load_sample(pump, replay.sample, state)
+    if replay.unbooked and (state is None or pump.deliveries.last_result != replay.unbooked.number):
+        _book(pump, replay.unbooked, replay.unbooked.made)
     if replay.open_delivery:
         _book_cut_off(pump, replay.open_delivery)
+    pump.write_sample()
+    pump.save()
+    if replay.open_delivery:
+        pump.keeper.result(replay.open_delivery)
 
 
 class _Replay:
     """The account stream from its oldest record on: what windows, the 24 h basal and the ids need of it."""
 
-    def __init__(self, pump):
+    def __init__(self, pump, state_at):
         self._pump = pump
+        self._state_at = state_at  # deliveries older than this are in the saved state
         self._quarter_at = None  # elapsed of the last sample given to the windows
         self._last = None  # (elapsed, authorised ng) of the last sample
         self.sample = None  # (kind, values, elapsed) of the newest sample
         self.open_delivery = None  # intent without a result
+        self.unbooked = None  # delivery with a result that no sample has in it yet
 
     def take(self, kind, elapsed, payload):
         if kind in (records.SAMPLE_RUNNING, records.SAMPLE_AT_REST):
             self._take_sample(kind, elapsed, records.unpack_sample(payload))
+        elif elapsed < self._state_at:
+            return
         elif kind == records.INTENT:
-            self.open_delivery = _delivery_of(payload, elapsed)
+            delivery = _delivery_of(payload, elapsed)
+            self.open_delivery = None if self._pump.deliveries.seen(delivery.number) else delivery
         elif kind == records.RESULT and self.open_delivery:
             _close(self._pump, self.open_delivery, payload, elapsed)
-            self.open_delivery = None
-        elif kind == records.DONE_ONCE:
-            number, verb = records.unpack_intent(payload)[:2]
-            self._pump.deliveries.remember(number, verb, "DONE")
+            self.unbooked, self.open_delivery = self.open_delivery, None
 
     def _take_sample(self, kind, elapsed, values):
         if self.sample and elapsed > (self._pump.therapy.ran_at or 0):
             self._pump.therapy.note_running(elapsed, self.sample[0] == records.SAMPLE_RUNNING)
         self.sample = (kind, values, elapsed)
+        if self.unbooked and CATEGORY[self.unbooked.verb] == DOSE:
+            self.unbooked = None
         if self._quarter_at is None or elapsed - self._quarter_at >= QUARTER_MS:
             self._quarter_at = elapsed
-            self._pump.windows.restore_quarter(elapsed, values[2], values[0], values[1])
+            self._pump.windows.quarter(elapsed, values[2], values[0], values[1])
             self._pump.ledger.restore_mark(elapsed, values[4], values[5])
         if self._last and self._pump.clock.elapsed - self._last[0] < 2 * DAY_MS:
             self._pump.basal.restore_given(self._last[0], elapsed, values[4] - self._last[1])
         self._last = (elapsed, values[4])
 
 
-def _load_sample(pump, sample):
+def _load_sample(pump, sample, state):
+    """The newer of sample and saved state is the account; what the sample reserved beyond it is uncertain."""
     kind, values, elapsed = sample
     ledger = pump.ledger
-    ledger.steps["dose"], ledger.counts = values[0], values[1]
     pump.basal.restore_programmed(values[2], elapsed)
-    ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
-    ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
-    ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]
+    if state is None or elapsed > state["at"]:
+        ledger.steps["dose"], ledger.counts = values[0], values[1]
+        ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
+        ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
+        ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]
     ledger.conc = _conc_of(pump)
-    if kind == records.SAMPLE_RUNNING and values[3]:
-        ledger.book_uncertain(values[3])
-        pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % values[3])
+    open_steps = values[3] - (ledger.steps["dose"] - values[0])
+    if kind == records.SAMPLE_RUNNING and open_steps > 0:
+        ledger.book_uncertain(open_steps)
+        pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % open_steps)
+
+
+def _book(pump, delivery, steps):
+    """Steps of a delivery that no record of the account has in it yet."""
+    pump.ledger.category = CATEGORY[delivery.verb]
+    pump.ledger.book(steps)
+    pump.ledger.category = DOSE
+    if delivery.verb == "DOSE:BOLUS":
+        pump.ledger.bolus_steps += steps
 
 
 def _delivery_of(payload, elapsed):
-    number, verb, steps, span_s, volume_nl = records.unpack_intent(payload)
-    return Delivery(verb, number, steps, span_s * 1000, volume_nl, elapsed)
+    number, verb, steps, span_s, volume_nl, conc = records.unpack_intent(payload)
+    return Delivery(verb, number, steps, span_s * 1000, volume_nl, conc, elapsed)
 
 
 def _close(pump, delivery, payload, elapsed):
     _, outcome, delivery.made, delivery.made_nl = records.unpack_result(payload)
     delivery.ended = elapsed
-    pump.deliveries.restore(delivery, outcome, _conc_of(pump))
+    pump.deliveries.restore(delivery, outcome)
 
 
 def _conc_of(pump):
@@ -122,15 +147,13 @@ def _conc_of(pump):
 
 def _book_cut_off(pump, delivery):
     """Cut off by a power loss: what was made lies between none and all; all counts."""
-    pump.ledger.category = CATEGORY[delivery.verb]
-    pump.ledger.book_uncertain(delivery.steps)
-    pump.ledger.category = "dose"
-    pump.deliveries.restore(delivery, "UNCERTAIN", _conc_of(pump))
-    pump.deliveries.uncertain = pump.deliveries.uncertain or delivery.verb == "DOSE:BOLUS"
+    pump.ledger.uncertain_nl += nl_of_steps(delivery.steps, pump.ledger.steps_per_ml)
+    _book(pump, delivery, delivery.steps)
+    delivery.made, delivery.made_nl, delivery.ended = delivery.steps, delivery.volume_nl, pump.clock.elapsed
+    pump.deliveries.restore(delivery, "UNCERTAIN")
+    pump.deliveries.last_result = delivery.number
     if delivery.verb == "DOSE:PRIME":
         pump.prime_left_nl = max(0, pump.prime_left_nl - delivery.volume_nl)
-    delivery.outcome = "UNCERTAIN"
-    pump.keeper.result(delivery)
     pump.keeper.log(records.RESET, "%s %08x UNCERTAIN" % (delivery.verb, delivery.number))
 
 

@@ -118,6 +118,7 @@ VERBS = {
             "conc": ("q", "mcg/ml", 1, 10_000),
             "lot": ("t", 24),
             "expiry": ("d",),
+            "confirm?": ("h", 8),
         },
     ),
     "THER:PHASE": ("operator", {"phase": ("w", ("maintenance",))}),

@@ -43,9 +43,9 @@ class Controller:
         return self.pump.clock.elapsed
 
     def _handle(self, request):
+        reply = [(name, str(value)) for name, value in self._commands.dispatch(request)]
         if request.verb == "HELLO":
             self.pump.stage = None
-        reply = [(name, str(value)) for name, value in self._commands.dispatch(request)]
         self.pump.refresh()
         return reply
 
@@ -57,6 +57,8 @@ class Controller:
         """One pass; returns the ms it may sleep."""
         pump = self.pump
         now = pump.clock.update()
+        if pump.dosing.is_late(pump.clock.ticks):
+            pump.note_late(now)
         busy = self.wire.turn()
         pump.watch.turn(now)
         pump.refresh()
@@ -72,8 +74,6 @@ class Controller:
         pump = self.pump
         dosing = pump.dosing
         ticks = pump.clock.ticks
-        if dosing.is_late(ticks):
-            pump.note_late(now)
         for _ in range(_PUTS_A_TURN):
             if dosing.due_in(ticks) > 0 or not self._hal.room():
                 return

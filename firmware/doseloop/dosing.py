@@ -197,7 +197,7 @@ class Dosing:
         remainder = num - (anchor.planned - first) * den
         most = 1 if self._single else self._lease_steps
         self._piece.plan(anchor.end - anchor.start, last - num, den, remainder, most, lease_us)
-        if self.first_step_at is None and self._piece.pulses:
+        if self.first_step_at is None and self._piece.pulses and anchor.rate_num:
             self.first_step_at = anchor.start + _first_step_ms(anchor, last - num, den, remainder)
 
     def _rebase(self, den):
@@ -249,9 +249,6 @@ class Dosing:
         self._basal_count, self._remainder, self._den = anchor.basal_count, anchor.remainder, anchor.den
         self._extra_done, self.extra = anchor.extra_done, anchor.extra
         self._advance_basal(anchor.rate_num * (now - anchor.start))
-        if self.extra and now >= self.extra.end:
-            self._extra_done += self.extra.steps
-            self.extra = None
         if self.extra is None:
             self._drop_missed()
 
@@ -279,7 +276,10 @@ class Dosing:
         return self.extra
 
     def end_extra(self, now):
-        """Cut the extra short; returns the steps that were made of it. The rest of the account is untouched."""
+        """End the extra, early or not; returns the steps that were made of it, None if all had been laid out and have passed.
+
+        What the chain did not make is missing from the extra first; the basal account is untouched.
+        """
         self.settle(now)
         extra = self.extra
         if extra is None:
@@ -287,6 +287,7 @@ class Dosing:
         made = min(max(self.commanded - self._extra_done - self._basal_count, 0), extra.steps)
         self._extra_done += made
         self.extra = None
+        self._drop_missed()
         return made
 
     # What the account says.

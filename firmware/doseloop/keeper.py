@@ -19,6 +19,7 @@ class Keeper:
         self.journal = Journal(store)
         self.holding = False
         self.dirty = False  # state changed and was not saved yet
+        self.saved_at = 0  # elapsed ms of the last save
         self.lost_lines = 0  # log lines that found no room while holding
         self._clock = clock
         self._waiting = []
@@ -31,17 +32,13 @@ class Keeper:
 
     def intent(self, delivery):
         payload = records.pack_intent(
-            delivery.number, delivery.verb, delivery.steps, delivery.span_ms // 1000, delivery.volume_nl
+            delivery.number, delivery.verb, delivery.steps, delivery.span_ms // 1000, delivery.volume_nl, delivery.conc
         )
         self._append("acct", records.INTENT, payload)
 
     def result(self, delivery):
         payload = records.pack_result(delivery.number, delivery.outcome, delivery.made, delivery.made_nl)
         self._append("acct", records.RESULT, payload)
-
-    def done_once(self, number, verb):
-        """A command with an id was carried out; it is never executed again."""
-        self._append("acct", records.DONE_ONCE, records.pack_intent(number, verb, 0, 0, 0))
 
     # Log stream.
 
@@ -63,7 +60,8 @@ class Keeper:
             self.journal.append("log", *entry)
         if self.lost_lines:
             self.log(records.CHANGE, "%d log lines lost in a delivery" % self.lost_lines)
-            self.lost_lines = 0
+            self.saved_at = 0  # elapsed ms of the last save
+        self.lost_lines = 0
 
     # State.
 
@@ -71,6 +69,7 @@ class Keeper:
         """Both copies of the state, one after the other."""
         self.journal.save("state", json.dumps(state).encode())
         self.dirty = False
+        self.saved_at = self._clock.elapsed
 
     def load(self):
         """(state or None, 'good' | 'one_bad' | 'none' | 'bad')"""

@@ -90,9 +90,13 @@ class Ledger:
 
     def book_uncertain(self, steps):
         """Steps that may have been made before a power cut: the upper bound counts, authorised and witnessed alike."""
+        self.book(steps)
+        self.uncertain_nl += steps * _NL_PER_ML // self.steps_per_ml
+
+    def book(self, steps):
+        """Steps told by the journal: authorised, and taken for witnessed."""
         self._book_steps(steps)
         self._book_counts(self.counts_of_steps(steps))
-        self.uncertain_nl += steps * _NL_PER_ML // self.steps_per_ml
 
     def mark_refill(self):
         self.refill_marks = (

@@ -7,7 +7,7 @@ from doseloop import label
 from doseloop.port import require_closed, require_path
 from doseloop.program import Staging
 from doseloop.status import case_of
-from doseloop.therapy import check_age, confirmations
+from doseloop.therapy import check_absolute, check_age, confirmations
 from doseloop.units import HOUR_MS, NG_PER_MCG, SECOND_MS, Refusal, nl_of_steps
 from doseloop.watch import calibration_fault
 
@@ -60,9 +60,9 @@ def commit(pump, fields, request):
     _require_confirmation(confirmations(program), program.hash, fields)
     pump.overdose = fields.get("reason") == "OVERDOSE"
     pump.stage = None
+    _once(pump, fields, request.verb)
     pump.put_in_force(program)
     pump.watch.forecast(pump.clock.elapsed)
-    _once(pump, fields, request.verb)
     return [("hash", program.hash), ("notes", "+".join(notes) or "none"), ("runs", "now" if pump.delivering else "at_RUN")]
 
 
@@ -77,10 +77,8 @@ def _require_confirmation(codes, what, fields):
 
 
 def _once(pump, fields, verb):
-    """Remember the id, in memory and in the journal, so that it is never executed twice."""
-    number = int(fields["id"], 16)
-    pump.deliveries.remember(number, verb, "DONE")
-    pump.keeper.done_once(number, verb)
+    """Remember the id; the save of what it does keeps it, so that it is never executed twice."""
+    pump.deliveries.remember(int(fields["id"], 16), verb, "DONE")
     pump.last_command = (verb, fields["id"], "DONE")
 
 
@@ -91,6 +89,8 @@ def run(pump, fields, request):
     program = pump.basal.program
     if program is None:
         raise Refusal("STATE", "no program is committed; PROG:NEW, PROG:SEG, PROG:COMMIT first")
+    if pump.run:
+        raise Refusal("STATE", "RUN is in force already")
     if pump.therapy.first_run is None:
         require_calibration(pump)
     pump.watch.settle_force(pump.clock.elapsed)
@@ -100,9 +100,9 @@ def run(pump, fields, request):
     elif program.conc != pump.reservoir.conc:
         text = "program %d over reservoir %d mcg/ml; they must be equal"
         raise Refusal("CONCENTRATION", text % (program.conc, pump.reservoir.conc))
+    _once(pump, fields, request.verb)
     pump.start()
     pump.watch.forecast(pump.clock.elapsed)
-    _once(pump, fields, request.verb)
     return [("state", "running" if pump.delivering else "held"), ("hash", program.hash)]
 
 
@@ -113,8 +113,10 @@ def stop(pump, fields, request):
 
 
 def empty(pump, fields, request):
-    pump.empty()
     _once(pump, fields, request.verb)
+    pump.empty()
+    pump.watch.look_at_supplies(pump.clock.elapsed)
+    pump.refresh()
     return [("res", "0nl")]
 
 
@@ -176,8 +178,8 @@ def test_flow(pump, fields, request):
 def move(pump, fields, request):
     """CAL:MOVE: steps for a calibration, only while stopped, booked as moved (R-CAL-2)."""
     _require_rest(pump, "CAL:MOVE")
-    if pump.is_in_therapy() and pump.reservoir.fluid == "drug":
-        raise Refusal("STATE", "the reservoir holds drug of a therapy; EMPTY it and fill with test fluid")
+    if pump.reservoir.fluid == "drug" and not pump.reservoir.emptied:
+        raise Refusal("STATE", "the reservoir holds drug; EMPTY it and fill with test fluid")
     _require_board_rate(pump, nl_of_steps(fields["rate"] * 3600, pump.ledger.steps_per_ml))
     span_ms = max(1, fields["steps"] * SECOND_MS // fields["rate"])
     volume_nl = nl_of_steps(fields["steps"], pump.ledger.steps_per_ml)
@@ -223,22 +225,22 @@ def refill(pump, fields, request):
         _check_drug(fields)
     expiry = fields.get("expiry")
     conc = fields.get("conc", 0) if drug else 0
-    now = pump.settle()
-    try:
-        count_nl = pump.reservoir.check_refill(
-            fields["volume"], conc, fields["withdrawn"], expiry, pump.clock.today(), fields["fluid"]
-        )
-    finally:
-        pump.flow()
+    now = pump.clock.elapsed
+    pump.advance(now)
+    count_nl = pump.reservoir.check_refill(
+        fields["volume"], conc, fields["withdrawn"], expiry, pump.clock.today(), fields["fluid"]
+    )
+    if pump.run and (not drug or conc != pump.basal.program.conc):
+        raise Refusal("STATE", "another fluid or concentration only while stopped; STOP first")
     discrepant = pump.reservoir.is_discrepant(fields["withdrawn"])
     lot = fields.get("lot", "")
     record = {"volume_nl": fields["volume"], "fluid": fields["fluid"], "conc": conc, "lot": lot, "expiry": expiry}
+    _once(pump, fields, request.verb)
     pump.refill(count_nl, record)
     pump.alarms.set("REFILL_DISCREPANCY", discrepant, now, "withdrawn %d nl" % fields["withdrawn"])
     pump.alarms.set("RESERVOIR_EMPTY", False, now)
     pump.refresh()
-    pump.watch.forecast(pump.clock.elapsed)
-    _once(pump, fields, request.verb)
+    pump.watch.look_at_supplies(pump.clock.elapsed)
     return [("res", "%dnl" % count_nl), ("discrepancy", "yes" if discrepant else "no")]
 
 
@@ -289,10 +291,8 @@ def import_therapy(pump, fields, request):
         program = pump.staged_program(request.sess)
         if fields.get("hash") != program.hash:
             raise Refusal("ARG", "hash is not the staged program's %s; read it back" % program.hash)
-        if program.conc != fields["conc"]:
-            raise Refusal("CONCENTRATION", "program %d over reservoir %d mcg/ml" % (program.conc, fields["conc"]))
     record = _record_of(fields)
-    _check_record(pump, record, fields)
+    _check_record(pump, record, fields, program)
     _take_over(pump, record, program, fields)
     return [("origin", "imported"), ("phase", fields["phase"])]
 
@@ -304,12 +304,18 @@ def _record_of(fields):
     return record
 
 
-def _check_record(pump, record, fields):
+def _check_record(pump, record, fields, program):
+    """What is taken over keeps the absolute limits; no step or start is judged."""
     today = pump.clock.today()
+    age = check_age(record["birth"], record["population"], today)
     if record["screen_ng"] not in label.SCREEN_DOSES_NG:
         raise Refusal("SCREEN_DOSE", "screening doses are 25, 50, 75 and 100 mcg, label 2.2")
-    check_age(record["birth"], record["population"], today)
+    if program and program.conc != fields["conc"]:
+        raise Refusal("CONCENTRATION", "program %d over reservoir %d mcg/ml" % (program.conc, fields["conc"]))
     pump.reservoir.check_refill(fields["volume"], fields["conc"], 0, fields["expiry"], today, "drug")
+    if program:
+        check_absolute(program, record["population"], age, pump.board)
+        _require_confirmation(confirmations(program), program.hash, fields)
 
 
 def _take_over(pump, record, program, fields):

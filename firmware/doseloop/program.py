@@ -11,6 +11,7 @@ from doseloop import label
 from doseloop.units import (
     DAY_MIN,
     DAYS,
+    HOUR_MS,
     MINUTE_MS,
     WEEK_MIN,
     Ratio,
@@ -211,22 +212,34 @@ class Program:
         rate = larger(lowest, slowest)
         return rate.num, rate.den * MINUTE_MS
 
+    def basal_nl(self, span_ms):
+        """The most basal volume in nL, rounded up, that a span within one segment takes."""
+        most = 0
+        for index in range(len(self.doses_ng)):
+            most = max(most, -(-self.doses_ng[index] * span_ms // (self.length_min(index) * 60 * self.conc)))
+        return most
+
     def fastest_nl_h(self):
         """The fastest basal segment in nL/h, rounded up, plus the bolus rate (R-BOL-3)."""
-        fastest = 0
-        for index in range(len(self.doses_ng)):
-            length = self.length_min(index)
-            fastest = max(fastest, -(-self.doses_ng[index] * 60_000 // (length * self.conc)))
+        fastest = self.basal_nl(HOUR_MS)
         if self.bolus:
             fastest += -(-self.bolus[0] * 3600 // self.bolus[1])
         return fastest
 
 
-def check_profile(program, board_nl_h, holiday=False):
-    """Refusal HOUR_MAX or HOUR_MIN for a segment outside its limits (R-PRF-3, R-BOL-3). Equality passes."""
+def check_profile(program, board_nl_h, reservation_nl, holiday=False):
+    """Refusal HOUR_MAX or HOUR_MIN for a segment outside its limits (R-PRF-3, R-BOL-3). Equality passes.
+
+    Nothing is written while a bolus moves, so the basal beside it must fit one reservation (reservation_nl).
+    """
     fastest = program.fastest_nl_h()
     if fastest > board_nl_h:
         raise Refusal("HOUR_MAX", "%d nl/h over the board's %d; a longer bolus or less dose" % (fastest, board_nl_h))
+    if program.bolus and program.basal_nl(program.bolus[1] * 1000) > reservation_nl:
+        text = "more than %d nl of basal fall into a bolus of %d s; a shorter bolus"
+        raise Refusal("HOUR_MAX", text % (reservation_nl, program.bolus[1]))
+    if not min(program.day_sums) and not holiday:
+        raise Refusal("HOUR_MIN", "a day without dose is no program: STOP, or a drug holiday, label 2.6")
     for day, start, length, dose, day_sum in program.segments():
         share = 100 * dose * DAY_MIN
         if share > label.SEGMENT_MAX * day_sum * length:

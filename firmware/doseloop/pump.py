@@ -54,6 +54,7 @@ class Pump:
         self.tested = False  # self-test passed
         self.events = None  # callable(name, pairs) of the wire
         self.steps_before_boot = 0
+        self.clock_moving = False  # the clock is being set: no record proves an outage before the next sample
         self.overdose = False  # the committed program was a reduction for overdose
         self.stage = None  # operate.Stage: the program being staged
         self.last_command = None  # (verb, id, outcome)
@@ -148,7 +149,7 @@ class Pump:
         if granted < self._reservation(now):
             self.dosing.single_steps(True)
         if granted:
-            self.write_sample(self.dosing.reserved + granted)
+            self.write_sample(granted)
         return granted
 
     def _reservation(self, now):
@@ -158,14 +159,19 @@ class Pump:
         rate = self.basal.rate_ng_h(now) * span_ms // HOUR_MS
         return max(1, min(most, rate * self.ledger.steps_per_ml // (self.ledger.conc * 1000) + 1))
 
-    def write_sample(self, reserved=0):
-        """One record of the account: what was, and what may still be made before the next one."""
-        covered = reserved + self.dosing.outstanding(self.clock.elapsed) if reserved else 0
+    def write_sample(self, granted=0):
+        """One record of the account: what was, and what may still be made before the next one (with `granted` steps more)."""
+        covered = granted
+        if self.delivering:
+            covered += self.dosing.reserved + self.dosing.outstanding(self.clock.elapsed)
         self.keeper.sample(self.ledger, self.basal.programmed.total, covered, self.delivering)
 
     def save(self):
-        """The record and everything else that must survive, in both copies."""
-        self.keeper.save(self.state())
+        """The record and everything else that must survive, in both copies; while a delivery moves, after it."""
+        if self.keeper.holding:
+            self.keeper.dirty = True
+        else:
+            self.keeper.save(self.state())
 
     def state(self):
         return {
@@ -176,8 +182,10 @@ class Pump:
             "calibration": self.calibration,
             "prime": self.prime_left_nl,
             "imported": self.imported,
-            "uncertain": self.deliveries.uncertain,
+            "deliveries": self.deliveries.dump(),
             "overdose": self.overdose,
+            "at": self.clock.elapsed,
+            "clock_moving": self.clock_moving,
             "therapy": self.therapy.dump(),
             "ledger": self.ledger.dump(),
             "reservoir": self.reservoir.dump(),
@@ -194,7 +202,7 @@ class Pump:
         self.calibration = state["calibration"]
         self.prime_left_nl = state["prime"]
         self.imported = state["imported"]
-        self.deliveries.uncertain = state["uncertain"]
+        self.deliveries.load(state["deliveries"])
         self.overdose = state["overdose"]
         self.therapy.load(state["therapy"], Program)
         self.ledger.load(state["ledger"])
@@ -217,7 +225,6 @@ class Pump:
         """The program being staged by this session, or Refusal; it dies with its session or after 5 min."""
         stage = self.stage
         if stage is None or stage.sess != sess or self.clock.elapsed - stage.touched > STAGING_MS:
-            self.stage = None
             raise Refusal("STATE", "no program is staged in this session; PROG:NEW name=.. first")
         stage.touched = self.clock.elapsed
         return stage.staging
@@ -236,8 +243,9 @@ class Pump:
     def note_late(self, now):
         """The chain ran dry: a named fault, and the chain starts anew from now; what was missed is not made up (R-ALM-9)."""
         self.dosing.note_late()
+        self.settle()
+        self.restart_motion(now)
         self.alarms.raise_("LATE", now, "the dosing loop missed its deadline")
-        self.dosing.settle(now)
         self.flow()
 
     # What can be done to it.
@@ -266,7 +274,9 @@ class Pump:
     def put_in_force(self, program):
         """Commit: from now on if delivering, else at RUN. The chain before it is settled, the remainder goes on."""
         now = self.settle()
-        self.basal.change(program, now)
+        last = self.therapy.last_run
+        old = self.basal.program
+        self.basal.change(program, now, old is not None and last is not None and last.hash == old.hash)
         self.dosing.first_step_at = None
         self.flow()
         self.start_observation()
@@ -280,7 +290,11 @@ class Pump:
         """Set the wall clock; the rate follows the clock shown, elapsed time does not (R-TIM-1, R-PRF-4)."""
         now = self.settle()
         was_set = self.clock.is_set()
+        self.clock_moving = True
+        self.save()
         self.clock.set_wall(unix_s, offset_min)
+        self.write_sample()
+        self.clock_moving = False
         if was_set or self.therapy.first_run is not None:
             self.basal.correct_clock(now)
         self.alarms.set("CLOCK_LOST", False, now)
@@ -293,20 +307,22 @@ class Pump:
         now = self.settle()
         self.reservoir.refill(count_nl, record["fluid"], record["conc"], record["lot"], record["expiry"])
         self.dosing.single_steps(False)
+        self.dosing.reserved = 0
         if record["fluid"] == "drug":
             self.therapy.note_refill(now, record["volume_nl"], self.reservoir.capacity_nl)
         self.start_observation()
-        self.write_sample(self.dosing.reserved)
-        self.flow()
         self.save()
+        self.write_sample()
+        self.flow()
 
     def empty(self):
         """EMPTY: the reservoir was evacuated (R-OVD-1)."""
         self.settle()
+        self.dosing.reserved = 0
         self.reservoir.empty()
-        self.write_sample(self.dosing.reserved)
-        self.flow()
         self.save()
+        self.write_sample()
+        self.flow()
 
     def calibrate(self, calibration):
         """CAL:SET, only while stopped (R-CAL-1)."""
@@ -328,11 +344,11 @@ class Pump:
         if nl_of_steps(steps, self.ledger.steps_per_ml) > self.reservoir.usable_nl():
             self.flow()
             raise Refusal("STATE", "%d nl asked, %d usable; refill first" % (volume_nl, self.reservoir.usable_nl()))
-        delivery = Delivery(verb, number, steps, span_ms, volume_nl, now)
         self._configure()
-        self._cover_basal(now)
+        delivery = Delivery(verb, number, steps, span_ms, volume_nl, self.ledger.conc, now)
+        self._cover_basal(now, span_ms)
         self.ledger.category = CATEGORY[verb]
-        self.deliveries.begin(delivery, self.ledger.conc)
+        self.deliveries.begin(delivery)
         self.keeper.intent(delivery)
         self._watch_delivery()
         self.keeper.holding = True
@@ -340,10 +356,11 @@ class Pump:
         self.dosing.start_extra(steps, span_ms, now)
         return delivery
 
-    def _cover_basal(self, now):
+    def _cover_basal(self, now, span_ms):
         """Basal during the delivery is covered beforehand, for nothing is written while it moves."""
         if self.delivering:
-            wanted = self._reservation(now)
+            rate_nl_h = self.basal.rate_ng_h(now) * 1000 // self.ledger.conc + 1
+            wanted = steps_of_nl(rate_nl_h * span_ms // HOUR_MS, self.ledger.steps_per_ml) + 2
             if self.dosing.reserved < wanted:
                 self.dosing.reserved += self._reserve(wanted - self.dosing.reserved)
 
@@ -363,18 +380,17 @@ class Pump:
         self.ledger.category = DOSE
         expected = self.ledger.counts_of_steps(self.ledger.total_steps() - self._extra_due)
         short = is_short(expected, self.ledger.counts - self._extra_witness, self.board["witness_slack_counts"])
-        self.deliveries.finish(made, now, self.ledger.steps_per_ml, self.ledger.conc, short)
+        self.deliveries.finish(made, now, self.ledger.steps_per_ml, short)
         if delivery.verb == "DOSE:BOLUS":
             self.ledger.bolus_steps += made
         if delivery.verb == "DOSE:PRIME":
             self.prime_left_nl = max(0, self.prime_left_nl - delivery.made_nl)
         self.keeper.result(delivery)
         self.keeper.release()
-        self.keeper.log(records.CHANGE, bolus_text(delivery, self.ledger.conc))
-        self.keeper.dirty = True
+        self.keeper.log(records.CHANGE, bolus_text(delivery))
+        self.write_sample()
+        self.save()
         if self.events:
             pairs = [("verb", delivery.verb), ("id", "%08x" % delivery.number), ("outcome", delivery.outcome), ("steps", str(made))]
             self.events("DELIVERY", pairs)
-        if not self.delivering:
-            self.write_sample()
         return delivery

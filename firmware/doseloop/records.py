@@ -11,16 +11,15 @@ SAMPLE_RUNNING = 1  # basal may have gone on after this record, up to its reserv
 SAMPLE_AT_REST = 2
 INTENT = 3
 RESULT = 4
-DONE_ONCE = 5  # a command with an id that is never executed twice
 
 # Log stream.
 COMMAND, REFUSED, ALARM, CHANGE, RESET, ACCESS = 16, 17, 18, 19, 20, 21
 LOG_KINDS = {COMMAND: "command", REFUSED: "refusal", ALARM: "alarm", CHANGE: "change", RESET: "reset", ACCESS: "access"}
 
 # dose steps, witness counts, programmed steps, reserved steps, authorised ng, witnessed ng, authorised and witnessed nl since refill
-_SAMPLE = "<IIIIQQII"
-# id, verb number, steps, span s, volume nl
-_INTENT = "<IIIII"
+_SAMPLE = "<IiIIqqii"  # signed where a witness may have dithered back
+# id, verb number, steps, span s, volume nl, concentration mcg/mL
+_INTENT = "<IIIIII"
 # id, outcome number, steps made, volume nl
 _RESULT = "<IIII"
 _MASK = 0xFFFFFFFF
@@ -34,12 +33,6 @@ VERBS = (
     "TEST:FLOW",
     "TEST:BOLUS",
     "CAL:MOVE",
-    "RUN",
-    "PROG:COMMIT",
-    "RES:REFILL",
-    "EMPTY",
-    "THER:IMPORT",
-    "STOP",
 )
 
 
@@ -49,13 +42,13 @@ def pack_sample(ledger, programmed, reserved):
     return struct.pack(
         _SAMPLE,
         ledger.steps["dose"] & _MASK,
-        ledger.counts & _MASK,
+        ledger.counts,
         programmed & _MASK,
         reserved,
         ledger.authorised_ng.total,
         ledger.witnessed_ng.total,
-        since[0] & _MASK,
-        since[1] & _MASK,
+        since[0],
+        since[1],
     )
 
 
@@ -64,14 +57,14 @@ def unpack_sample(payload):
     return struct.unpack(_SAMPLE, payload)
 
 
-def pack_intent(number, verb, steps, span_s, volume_nl):
-    return struct.pack(_INTENT, number, VERBS.index(verb), steps, span_s, volume_nl)
+def pack_intent(number, verb, steps, span_s, volume_nl, conc):
+    return struct.pack(_INTENT, number, VERBS.index(verb), steps, span_s, volume_nl, conc)
 
 
 def unpack_intent(payload):
-    """(id, verb, steps, span_s, volume_nl)"""
-    number, verb, steps, span_s, volume_nl = struct.unpack(_INTENT, payload[: struct.calcsize(_INTENT)])
-    return number, VERBS[verb], steps, span_s, volume_nl
+    """(id, verb, steps, span_s, volume_nl, conc)"""
+    number, verb, steps, span_s, volume_nl, conc = struct.unpack(_INTENT, payload[: struct.calcsize(_INTENT)])
+    return number, VERBS[verb], steps, span_s, volume_nl, conc
 
 
 def pack_result(number, outcome, steps, volume_nl):

@@ -236,7 +236,7 @@ def case_of(pump, fields):
         clock.today(),
         clock.week_ms(clock.elapsed),
         pump.reservoir.conc,
-        pump.board["max_rate_nl_h"],
+        pump.board,
         fields.get("attended") == "yes",
         fields.get("reason"),
     )

@@ -155,8 +155,7 @@ class Therapy:
             text = "program %d over reservoir %d mcg/ml; they must be equal" % (program.conc, case.conc)
             raise Refusal("CONCENTRATION", text)
         self._check_start_flat(program, case.now)
-        self._check_daily_max(program, age)
-        check_profile(program, case.max_rate_nl_h, self.phase == "holiday")
+        check_absolute(program, self.population, age, case.board, self.phase == "holiday")
         self._check_start_cap(program)
         if self.last_run:
             self._check_increase(program, case)
@@ -181,12 +180,6 @@ class Therapy:
         early = self.last_run is None or (self.phase == "first" and self.running_for(now) < label.STEADY_STATE_MS)
         if early and not program.is_flat():
             raise Refusal("START_FLAT", "the first 24 h run a flat day, complex schedules come later, label 2.4")
-
-    def _check_daily_max(self, program, age):
-        most = label.daily_max_ng(self.population, age)
-        if Ratio(most) < program.daily:
-            text = "%s over %s mcg/day, %s, label 2.6"
-            raise Refusal("DAILY_MAX", text % (mcg_text(program.daily.ceil()), mcg_text(most), self.population))
 
     def _check_start_cap(self, program):
         if self.last_run is not None:
@@ -301,14 +294,14 @@ _PLAIN = (
 
 
 class Case:
-    """What is true around a request: elapsed now, local date, reservoir's concentration, board limit, declarations."""
+    """What is true around a request: elapsed now, local date, reservoir's concentration, the board's dict, declarations."""
 
-    def __init__(self, now, today, week_ms, conc, max_rate_nl_h, attended=False, reason=None):
+    def __init__(self, now, today, week_ms, conc, board, attended=False, reason=None):
         self.now = now
         self.today = today
         self.week_ms = week_ms
         self.conc = conc
-        self.max_rate_nl_h = max_rate_nl_h
+        self.board = board
         self.attended = attended
         self.reason = reason
 
@@ -321,6 +314,15 @@ def check_age(birth, population, today):
     if population == label.PEDIATRIC and age >= label.ADULT_YEARS:
         raise Refusal("AGE", "pediatric is under %d years, the record says %d" % (label.ADULT_YEARS, age))
     return age
+
+
+def check_absolute(program, population, age, board, holiday=False):
+    """Refusal DAILY_MAX, HOUR_MAX or HOUR_MIN: the limits that hold whatever ran before (R-MNT-3, R-PRF-3, R-BOL-3)."""
+    most = label.daily_max_ng(population, age)
+    if Ratio(most) < program.daily:
+        text = "%s over %s mcg/day, %s, label 2.6"
+        raise Refusal("DAILY_MAX", text % (mcg_text(program.daily.ceil()), mcg_text(most), population))
+    check_profile(program, board["max_rate_nl_h"], board["reservation_nl"], holiday)
 
 
 def confirmations(program):

@@ -27,6 +27,8 @@ class Watch:
 
     def due_in(self, now):
         wait = min(self._next_minute, self._next_battery) - now
+        if self._pump.keeper.dirty:
+            wait = min(wait, SECOND_MS)
         delivery = self._pump.deliveries.current
         if delivery:
             wait = min(wait, DELIVERY_TURN_MS, delivery.started + delivery.span_ms - now)
@@ -47,8 +49,15 @@ class Watch:
         if now >= self._next_minute:
             self._next_minute = now + MINUTE_MS
             self._minute(now)
+        if pump.keeper.dirty:
+            self._save(now)
         if pump.dosing.exhausted and pump.dosing.outstanding(now) <= 0:
             self._reservoir(now)
+
+    def look_at_supplies(self, now):
+        """The reservoir's alarms and forecast anew: after a refill, an EMPTY, a change of program."""
+        self._reservoir(now)
+        self.forecast(now)
 
     # Each turn.
 
@@ -103,8 +112,12 @@ class Watch:
         self._windows(now)
         self._reservoir(now)
         self._record(now)
-        if pump.keeper.dirty and not pump.keeper.holding:
-            pump.save()
+
+    def _save(self, now):
+        """What changed by itself, an alarm above all, is saved in the same turn, but at most once a second."""
+        keeper = self._pump.keeper
+        if not keeper.holding and now - keeper.saved_at >= SECOND_MS:
+            self._pump.save()
 
     def _took_force(self, now):
         """The first step of another program has been made: it is the program last run (R-TIT-3)."""
@@ -133,7 +146,7 @@ class Watch:
         if full:
             ledger.mark_quarter(now)
         if full and not pump.keeper.holding:
-            pump.write_sample(pump.dosing.reserved)
+            pump.write_sample()
 
     def _reservoir(self, now):
         pump = self._pump

@@ -55,7 +55,7 @@ class Windows:
         self._ledger = ledger
         self._minutes = Ring(_MINUTES)
         self._quarters = Ring(_QUARTERS)
-        self._next_quarter = 0
+        self._last = None  # (elapsed, programmed, authorised, witnessed) of the newest quarter
         self.under_delivery = False
         self.withdrawal_risk = False
 
@@ -63,21 +63,34 @@ class Windows:
         """Windows begin at the first RUN, and anew after a holiday's zero."""
         self._minutes.clear()
         self._quarters.clear()
-        self._next_quarter = 0
+        self._last = None
         self.under_delivery = self.withdrawal_risk = False
 
-    def restore_quarter(self, at, programmed, authorised, witnessed):
-        """A quarter-hour sample read back from the journal; the next one is due a quarter of an hour after it."""
-        self._next_quarter = at + QUARTER_MS
-        self._quarters.push(programmed, authorised, witnessed)
+    def quarter(self, now, programmed, authorised, witnessed):
+        """Fill the ring up to now with one sample a quarter of an hour, evenly between what is known; True if any was due.
+
+        After an outage, or between records read back from the journal, more than one is missing.
+        """
+        new = (programmed, authorised, witnessed)
+        if self._last is None:
+            self._quarters.push(*new)
+            self._last = (now,) + new
+            return True
+        at, old = self._last[0], self._last[1:]
+        missing = (now - at) // QUARTER_MS
+        for i in range(max(1, missing - _QUARTERS), missing + 1):
+            part = i * QUARTER_MS
+            self._quarters.push(*[a + (b - a) * part // (now - at) for a, b in zip(old, new)])
+        if missing:
+            part = missing * QUARTER_MS
+            self._last = (at + part,) + tuple([a + (b - a) * part // (now - at) for a, b in zip(old, new)])
+        return missing > 0
 
     def sample(self, now, programmed, authorised, witnessed):
         """One minute's sample; True when a quarter of an hour is full and its sample was taken as well."""
         self._minutes.push(programmed, authorised, witnessed)
-        full = now >= self._next_quarter
+        full = self.quarter(now, programmed, authorised, witnessed)
         if full:
-            self._next_quarter = now + QUARTER_MS
-            self._quarters.push(programmed, authorised, witnessed)
             self.withdrawal_risk = self._less_than_half()
         self.under_delivery = self._short() or self._long()
         return full

@@ -175,12 +175,15 @@ class Program:
         return all(abs(s.ng * DAY_MS - dose_ng * (s.end_ms - s.start_ms)) < DAY_MS for day in self.days for s in day)
 
     def profile_refusals(self, holiday: bool = False) -> list[str]:
-        """What R-PRF-3 says of it, the hard ones first; equality passes."""
+        """What R-PRF-3 says of it, the hard ones first; equality passes.
+
+        Reading: a day without any dose is no program outside a holiday; a zero is reached by STOP or by a taper (R-HOL-1).
+        """
         shares = [Fraction(s.rate * DAY_MS, total) for day, total in zip(self.days, self.day_ng, strict=True) if total for s in day]
         found = []
         if any(share > 2 for share in shares):
             found.append("HOUR_MAX")
-        if any(share < Fraction(1, 2) for share in shares) and not holiday:
+        if (any(share < Fraction(1, 2) for share in shares) or not all(self.day_ng)) and not holiday:
             found.append("HOUR_MIN")
         if any(share > Fraction(6, 5) or share < Fraction(4, 5) for share in shares):
             found.append("CONFIRM_PROFILE")
