@@ -108,7 +108,7 @@ def test_the_log_keeps_commands_refusals_alarms_and_resets_over_a_power_cut():
         ("CAL:SET", {"spm": "100000"}, "MISSING"),
         ("TEST:FLOW", {"volume": "5000nl", "rate": "1000nl/h"}, "STATE"),
         ("CAL:MOVE", {"steps": "100", "rate": "10/s"}, "STATE"),
-        ("RES:REFILL", {"path": "septum", "fluid": "drug", "volume": "1nl", "withdrawn": "0nl"}, "COMPOUNDED"),
+        ("RES:REFILL", {"path": "septum", "fluid": "drug", "volume": "1nl", "withdrawn": "0nl"}, "MISSING"),
     ],
 )
 def test_a_refusal_changes_nothing(verb, fields, code):

@@ -21,6 +21,8 @@ CONC = 500
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("commit"), st.sampled_from([50, 79, 80, 81, 85, 100, 105, 114, 115, 116, 120, 129, 130, 131, 140, 141, 200])),
+        st.tuples(st.just("peak"), st.sampled_from([80, 100, 110, 115, 130])),
+        st.tuples(st.just("evening"), st.sampled_from([80, 100, 110])),
         st.tuples(st.just("overdose"), st.sampled_from([30, 60, 79])),
         st.tuples(st.just("wait"), st.sampled_from([20, 359, 361, 700, 1439, 1440, 1441, 2000])),
         st.tuples(st.just("stop"), st.just(0)),
@@ -33,6 +35,19 @@ EVENTS = st.lists(
     min_size=4,
     max_size=14,
 )
+
+
+def peak(daily):
+    """More in the first eight hours than in the other sixteen."""
+    return [("all", "00:00", daily * 5 // 9), ("all", "08:00", daily - daily * 5 // 9)]
+
+
+def evening(daily):
+    """More in the last eight hours."""
+    return [("all", "00:00", daily - daily * 4 // 9), ("all", "16:00", daily * 4 // 9)]
+
+
+SHAPES = {"peak": peak, "evening": evening}
 
 
 class Twins:
@@ -57,14 +72,16 @@ class Twins:
         assert firmware == verdict.code, f"firmware {firmware}, oracle {verdict}"
         return verdict.ok
 
-    def commit(self, percent, reason=""):
+    def commit(self, percent, reason="", shape=flat):
         daily = max(1000, self.last * percent // 100)
+        segments = shape(daily)
         more = {"reason": reason} if reason else {}
         now = self.now()
         edges = len(self.rig.edges())
-        firmware = self.rig.commit_code(flat(daily), conc=CONC, **more)
+        firmware = self.rig.commit_code(segments, conc=CONC, **more)
         order = Order(reason=reason, confirmed=True)
-        if self.both(firmware, self.oracle.commit(now, Program.parse(flat_lines("p", CONC, daily)), order)):
+        lines = ["name=p", f"conc={CONC}"] + [f"seg.{day}.{start}={ng}" for day, start, ng in segments]
+        if self.both(firmware, self.oracle.commit(now, Program.parse(lines), order)):
             raised = daily > self.last
             self.reason = reason
             self.last = daily
@@ -138,6 +155,8 @@ class Twins:
     def play(self, what, number):
         if what == "wait":
             self.rig.advance(number * 60_000)
+        elif what in SHAPES:
+            self.commit(number, shape=SHAPES[what])
         elif what in ("commit", "overdose"):
             self.commit(number, "OVERDOSE" if what == "overdose" else "")
         elif what in ("stop", "run", "phase"):

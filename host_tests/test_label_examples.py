@@ -6,10 +6,25 @@ from hypothesis import strategies as st
 
 from doseloop.program import Program
 from doseloop.therapy import Case, Therapy, confirmations
-from doseloop.units import DAY_MS, HOUR_MS, MINUTE_MS, Refusal, age_years, date_of_unix_days, unix_days
+from doseloop.units import DAY_MS, HOUR_MS, Ratio, Refusal, age_years, date_of_unix_days, unix_days
 from hil.oracle.program import flat_lines
 
 TODAY = (2027, 5, 3)
+
+
+class Given:
+    """Basal that ran one program by the clock until now; a week begins at elapsed 0."""
+
+    def __init__(self, program=None, week_ms=0):
+        self.program, self.week_ms = program, week_ms
+
+    def given_edges(self):
+        return [-k * HOUR_MS for k in range(25)]
+
+    def given_between(self, start, end):
+        return self.program.dose_between((self.week_ms + start) % (7 * DAY_MS), end - start) if self.program else Ratio(0)
+
+
 BOARD = {"max_rate_nl_h": 144_000_000, "reservation_nl": 10_000}
 
 
@@ -28,7 +43,7 @@ def therapy(mcg, population="spinal", phase="titration", birth=(1980, 5, 1), scr
 
 
 def verdict(found, mcg, now=0, today=TODAY, conc=500, **more):
-    case = Case(now, today, 0, conc, BOARD, more.get("attended", True), more.get("reason"))
+    case = Case(now, today, 0, conc, BOARD, Given(), more.get("attended", True), more.get("reason"))
     try:
         found.check(program(mcg), case)
     except Refusal as refusal:
@@ -85,7 +100,7 @@ def test_the_first_program_is_flat():
     found = therapy(None, phase="screened")
     shaped = Program(["name=p", "conc=500", "seg.all.00:00=50000", "seg.all.12:00=40000"])
     with pytest.raises(Refusal) as refusal:
-        found.check(shaped, Case(0, TODAY, 0, 500, BOARD, True))
+        found.check(shaped, Case(0, TODAY, 0, 500, BOARD, Given(), True))
     assert refusal.value.code == "START_FLAT"
 
 
@@ -163,7 +178,7 @@ def test_without_a_positive_response_on_record_no_chronic_program_starts():
 @pytest.mark.req("R-UNIT-3")
 def test_a_refusal_names_rule_limit_offending_figure_and_section():
     with pytest.raises(Refusal) as refusal:
-        therapy(100).check(program(131), Case(0, TODAY, 0, 500, BOARD, True))
+        therapy(100).check(program(131), Case(0, TODAY, 0, 500, BOARD, Given(), True))
     assert refusal.value.text == "131 over 130 mcg/day, 30 % on 100, label 2.5"
 
 
@@ -174,9 +189,9 @@ def test_a_change_that_puts_two_peaks_into_one_24_hours_is_refused():
     found = therapy(100)
     found.last_run = morning
     with pytest.raises(Refusal) as refusal:
-        found.check(evening, Case(0, TODAY, 12 * 60 * MINUTE_MS, 500, BOARD, True))
+        found.check(evening, Case(0, TODAY, 12 * HOUR_MS, 500, BOARD, Given(morning, 12 * HOUR_MS), True))
     assert refusal.value.code == "STEP_CAP"
-    found.check(evening, Case(0, TODAY, 0, 500, BOARD, True))
+    found.check(evening, Case(0, TODAY, 0, 500, BOARD, Given(morning), True))
 
 
 @pytest.mark.req("R-POP-1")

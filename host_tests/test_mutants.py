@@ -31,7 +31,7 @@ MUTANTS = {
     ),
     "a switch believed at its first closed reading": ("port.py", "_CLOSED_MS = const(1_000)", "_CLOSED_MS = const(0)", "test_watch.py"),
     "a stop that is forgotten over a power cut": ("pump.py", '"run": self.run,', '"run": True,', "test_watch.py"),
-    "a reservation that is not booked": ("boot.py", "ledger.book_uncertain(values[3])", "pass", "test_account.py"),
+    "a reservation that is not booked": ("boot.py", "ledger.book_uncertain(open_steps)", "pass", "test_account.py"),
 }  # fmt: skip
 
 

@@ -57,6 +57,17 @@ def test_a_prime_cut_off_is_booked_whole_and_stays_booked_over_a_second_cut():
     assert rig.status("supplies")["prime_left"] == "140000nl"
 
 
+@pytest.mark.req("R-BOL-2", "R-ALM-3")
+@pytest.mark.parametrize("ms", [0, 1, 30_000, 59_999])
+def test_a_bolus_cut_off_stays_booked_whole_over_a_second_cut(ms):
+    rig = running()
+    rig.do("DOSE:BOLUS", volume="50000nl", path="pump")
+    rig.advance(ms)
+    for _ in range(2):
+        rig.cut_power(1000)
+        assert rig.pump.ledger.total_steps() >= 69 + 5000
+
+
 @pytest.mark.req("R-CON-4")
 def test_a_prime_fills_at_most_the_dead_volume_once_and_is_not_dose():
     rig = running()
@@ -70,10 +81,12 @@ def test_a_prime_fills_at_most_the_dead_volume_once_and_is_not_dose():
 
 
 @pytest.mark.req("R-TIM-1", "R-TIT-3")
-def test_setting_the_clock_in_mid_bolus_and_then_a_cut_adds_no_elapsed_time():
+def test_setting_the_clock_after_a_bolus_and_then_a_cut_adds_no_elapsed_time():
     rig = running()
     rig.do("DOSE:BOLUS", volume="50000nl", path="pump")
     rig.advance(10_000)
+    assert rig.refused("TIME", set=f"{int(rig.unix())}s", offset="0min") == "BUSY"
+    rig.advance(50_000)
     rig.do("TIME", set=f"{int(rig.unix()) + 30 * 3600}s", offset="0min")
     rig.skew_s += 30 * 3600
     rig.advance(20_000)

@@ -34,6 +34,7 @@ class Basal:
         if not self.on or self.program is None:
             return None
         ng, in_ms, for_ms = self._wanted(elapsed)
+        self.held_low = False
         if self._is_guarded(elapsed):
             for_ms = min(for_ms, _GUARD_STEP_MS)
             self.held_low = not self._fits(elapsed, for_ms, ng, in_ms)
@@ -89,6 +90,10 @@ class Basal:
                 if start < edge < start + DAY_MS:
                     points.append(edge)
         return points
+
+    def given_edges(self):
+        """Elapsed times at which the basal laid out in the last 24 h changed."""
+        return [edge for piece in self._given for edge in piece[:2]]
 
     def given_between(self, start, end):
         """Ratio of ng of basal laid out between two times."""

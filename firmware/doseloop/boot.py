@@ -13,6 +13,7 @@ from doseloop.units import DAY_MS, nl_of_steps
 from doseloop.windows import QUARTER_MS
 
 _COLLECT_EVERY = 32  # records: what stays must not be strewn between what goes, or no large block is left
+_BATTERY_READINGS = 3  # what the battery needs for a verdict: no motor is driven before
 _ZERO_STATE = ("none", "good")
 _CAUSES = ("unknown", "power", "watchdog", "soft", "maint")
 
@@ -57,6 +58,8 @@ def _restore_account(pump, state):
         _load_sample(pump, replay.sample, state)
     if replay.unbooked and (state is None or pump.deliveries.last_result != replay.unbooked.number):
         _book(pump, replay.unbooked, replay.unbooked.made)
+    if replay.open_delivery and replay.open_delivery.started < replay.state_at:
+        replay.open_delivery = None  # ended long ago, its result lost with a torn record: the saved state has it
     if replay.open_delivery:
         _book_cut_off(pump, replay.open_delivery)
     pump.write_sample()
@@ -70,9 +73,10 @@ class _Replay:
 
     def __init__(self, pump, state_at):
         self._pump = pump
-        self._state_at = state_at  # deliveries older than this are in the saved state
+        self.state_at = state_at  # deliveries older than this are in the saved state
         self._quarter_at = None  # elapsed of the last sample given to the windows
         self._last = None  # (elapsed, authorised ng) of the last sample
+        self._bolus_ng = 0  # of boluses since the last sample: no basal
         self.sample = None  # (kind, values, elapsed) of the newest sample
         self.open_delivery = None  # intent without a result
         self.unbooked = None  # delivery with a result that no sample has in it yet
@@ -80,14 +84,20 @@ class _Replay:
     def take(self, kind, elapsed, payload):
         if kind in (records.SAMPLE_RUNNING, records.SAMPLE_AT_REST):
             self._take_sample(kind, elapsed, records.unpack_sample(payload))
-        elif elapsed < self._state_at:
-            return
         elif kind == records.INTENT:
-            delivery = _delivery_of(payload, elapsed)
-            self.open_delivery = None if self._pump.deliveries.seen(delivery.number) else delivery
+            self.open_delivery = _delivery_of(payload, elapsed)
         elif kind == records.RESULT and self.open_delivery:
-            _close(self._pump, self.open_delivery, payload, elapsed)
-            self.unbooked, self.open_delivery = self.open_delivery, None
+            self._take_result(payload, elapsed)
+
+    def _take_result(self, payload, elapsed):
+        delivery, self.open_delivery = self.open_delivery, None
+        _, outcome, delivery.made, delivery.made_nl = records.unpack_result(payload)
+        delivery.ended = elapsed
+        if delivery.verb == "DOSE:BOLUS":
+            self._bolus_ng += delivery.ng(delivery.made_nl)
+        if elapsed >= self.state_at and not self._pump.deliveries.seen(delivery.number):
+            self._pump.deliveries.restore(delivery, outcome)
+        self.unbooked = delivery
 
     def _take_sample(self, kind, elapsed, values):
         if self.sample and elapsed > (self._pump.therapy.ran_at or 0):
@@ -99,9 +109,10 @@ class _Replay:
             self._quarter_at = elapsed
             self._pump.windows.quarter(elapsed, values[2], values[0], values[1])
             self._pump.ledger.restore_mark(elapsed, values[4], values[5])
-        if self._last and self._pump.clock.elapsed - self._last[0] < 2 * DAY_MS:
-            self._pump.basal.restore_given(self._last[0], elapsed, values[4] - self._last[1])
+        if self._last and self._pump.clock.elapsed - self._last[0] < DAY_MS + QUARTER_MS:
+            self._pump.basal.restore_given(self._last[0], elapsed, max(0, values[4] - self._last[1] - self._bolus_ng))
         self._last = (elapsed, values[4])
+        self._bolus_ng = 0
 
 
 def _load_sample(pump, sample, state):
@@ -133,12 +144,6 @@ def _book(pump, delivery, steps):
 def _delivery_of(payload, elapsed):
     number, verb, steps, span_s, volume_nl, conc = records.unpack_intent(payload)
     return Delivery(verb, number, steps, span_s * 1000, volume_nl, conc, elapsed)
-
-
-def _close(pump, delivery, payload, elapsed):
-    _, outcome, delivery.made, delivery.made_nl = records.unpack_result(payload)
-    delivery.ended = elapsed
-    pump.deliveries.restore(delivery, outcome)
 
 
 def _conc_of(pump):
@@ -178,6 +183,9 @@ def _resume(pump, state, outage_ms):
         pump.alarms.raise_("WITHDRAWAL_RISK", now, "outage of unknown length")
     pump.alarms.set("CLOCK_LOST", not pump.clock.is_set(), now)
     pump.port.check(now, pump.hal.port_open())
+    for _ in range(_BATTERY_READINGS):
+        pump.battery.sample(pump.hal.battery_mv(), now)
+    pump.alarms.set("BATTERY_DEPLETED", pump.battery.depleted, now)
     pump.refresh()
     pump.save()
 

@@ -4,6 +4,7 @@ import binascii
 import hashlib
 
 from doseloop import label
+from doseloop.alarms import STOP
 from doseloop.port import require_closed, require_path
 from doseloop.program import Staging
 from doseloop.status import case_of
@@ -27,6 +28,7 @@ class Stage:
 
 
 def set_time(pump, fields, request):
+    _require_no_delivery(pump)
     pump.set_clock(fields["set"], fields["offset"])
     return [("now", "%ds" % pump.clock.unix_s())]
 
@@ -51,6 +53,7 @@ def set_segment(pump, fields, request):
 
 def commit(pump, fields, request):
     """What runs is exactly what was read back: the hash must be the staged program's."""
+    _require_no_delivery(pump)
     program = pump.staged_program(request.sess)
     if program.hash != fields["hash"]:
         raise Refusal("ARG", "hash is not the staged program's %s; read it back" % program.hash)
@@ -62,7 +65,6 @@ def commit(pump, fields, request):
     pump.stage = None
     _once(pump, fields, request.verb)
     pump.put_in_force(program)
-    pump.watch.forecast(pump.clock.elapsed)
     return [("hash", program.hash), ("notes", "+".join(notes) or "none"), ("runs", "now" if pump.delivering else "at_RUN")]
 
 
@@ -102,7 +104,6 @@ def run(pump, fields, request):
         raise Refusal("CONCENTRATION", text % (program.conc, pump.reservoir.conc))
     _once(pump, fields, request.verb)
     pump.start()
-    pump.watch.forecast(pump.clock.elapsed)
     return [("state", "running" if pump.delivering else "held"), ("hash", program.hash)]
 
 
@@ -186,9 +187,15 @@ def move(pump, fields, request):
     return _begin(pump, request.verb, fields, volume_nl, span_ms, fields["steps"])
 
 
-def _begin(pump, verb, fields, volume_nl, span_ms, steps=None):
+def _require_no_delivery(pump):
     if pump.deliveries.current:
         raise Refusal("BUSY", "a delivery is in progress; wait for it or STOP")
+
+
+def _begin(pump, verb, fields, volume_nl, span_ms, steps=None):
+    _require_no_delivery(pump)
+    if pump.alarms.action() >= STOP:
+        raise Refusal("ALARM_ACTIVE", "no motion during %s; see ALAR?" % pump.alarms.top())
     delivery = pump.begin_delivery(verb, int(fields["id"], 16), volume_nl, span_ms, steps)
     pump.last_command = (verb, fields["id"], "RUNNING")
     return [("id", fields["id"]), ("steps", delivery.steps), ("time", "%dms" % span_ms), ("outcome", "RUNNING")]
@@ -219,8 +226,12 @@ def _require_board_rate(pump, rate_nl_h):
 
 def refill(pump, fields, request):
     """R-FIL-1, R-FIL-2, R-POP-2, R-CON-1."""
-    require_path(fields, "path", "septum")
     drug = fields["fluid"] == "drug"
+    for name in _DRUG_FIELDS if drug else ():
+        if name not in fields:
+            raise Refusal("MISSING", "%s is missing: a refill with drug records %s" % (name, " ".join(_DRUG_FIELDS)))
+    _require_no_delivery(pump)
+    require_path(fields, "path", "septum")
     if drug:
         _check_drug(fields)
     expiry = fields.get("expiry")
@@ -244,6 +255,9 @@ def refill(pump, fields, request):
     return [("res", "%dnl" % count_nl), ("discrepancy", "yes" if discrepant else "no")]
 
 
+_DRUG_FIELDS = ("drug", "conc", "lot", "expiry", "stored", "attended")
+
+
 def _check_drug(fields):
     if fields.get("drug") != "baclofen":
         raise Refusal("COMPOUNDED", "drug wants baclofen alone, label 2.1")
@@ -253,9 +267,6 @@ def _check_drug(fields):
     if not label.CONC_MIN_MCG_ML <= conc <= label.CONC_MAX_MCG_ML:
         text = "%d outside %d to %d mcg/ml, label 2.3 and 3"
         raise Refusal("CONCENTRATION", text % (conc, label.CONC_MIN_MCG_ML, label.CONC_MAX_MCG_ML))
-    for name in ("lot", "expiry"):
-        if name not in fields:
-            raise Refusal("MISSING", "%s is missing: a refill records it" % name)
     if fields.get("stored") != "ok":
         raise Refusal("STATE", "stored=ok declares that the stock was kept below 30 C and unfrozen, label 16")
 
@@ -263,8 +274,7 @@ def _check_drug(fields):
 def set_calibration(pump, fields, request):
     """R-CAL-1: only while stopped; more than 5 % off the last needs confirmation (service role by the table)."""
     _require_rest(pump, "CAL:SET")
-    if pump.deliveries.current:
-        raise Refusal("BUSY", "a delivery is in progress; wait for it or STOP")
+    _require_no_delivery(pump)
     spm = fields["spm"]
     old = pump.ledger.steps_per_ml
     if abs(spm - old) * 100 > _CAL_STEP_PERCENT * old:
@@ -366,6 +376,7 @@ def test_alarms(pump, fields, request):
 def maintain(pump, fields, request):
     """MAINT: only while stopped; the next boot leaves watchdog, engine and enable off and opens the REPL."""
     _require_rest(pump, "MAINT")
+    _require_no_delivery(pump)
     pump.reset_to_maint = True
     return [("next", "REPL")]
 

@@ -5,7 +5,7 @@ change goes the same way: settle the chain so the account is exact, change, let 
 """
 
 from doseloop import records
-from doseloop.alarms import LOWEST, STOP, Alarms
+from doseloop.alarms import LOWEST, NO_BOLUS, STOP, Alarms
 from doseloop.basal import Basal
 from doseloop.battery import Battery
 from doseloop.bolus import CATEGORY, Deliveries, Delivery, bolus_text, is_short
@@ -70,6 +70,10 @@ class Pump:
     def refresh(self):
         """Bring delivery in line with RUN and the alarms; called after whatever may have changed either."""
         action = self.alarms.action()
+        current = self.deliveries.current
+        if current and (action >= STOP or (action >= NO_BOLUS and current.verb == "DOSE:BOLUS")):
+            self.end_delivery()
+            self.flow()
         wanted = self.run and self.basal.program is not None and action < STOP
         lowest = action == LOWEST
         if wanted == self.delivering and lowest == self.basal.lowest:
@@ -168,6 +172,7 @@ class Pump:
 
     def save(self):
         """The record and everything else that must survive, in both copies; while a delivery moves, after it."""
+        self.watch.forget_forecast()
         if self.keeper.holding:
             self.keeper.dirty = True
         else:
@@ -186,7 +191,7 @@ class Pump:
             "overdose": self.overdose,
             "at": self.clock.elapsed,
             "clock_moving": self.clock_moving,
-            "therapy": self.therapy.dump(),
+            "therapy": self.therapy.dump(self.basal.program),
             "ledger": self.ledger.dump(),
             "reservoir": self.reservoir.dump(),
             "basal": self.basal.dump(),
@@ -204,7 +209,7 @@ class Pump:
         self.imported = state["imported"]
         self.deliveries.load(state["deliveries"])
         self.overdose = state["overdose"]
-        self.therapy.load(state["therapy"], Program)
+        self.therapy.load(state["therapy"], Program, self.basal.program)
         self.ledger.load(state["ledger"])
         self.reservoir.load(state["reservoir"])
         self.basal.load(state["basal"])

@@ -102,7 +102,7 @@ def state_word(pump):
 
 def refill_by_s(pump):
     """Unix seconds of the refill date: RESERVOIR_LOW's coming on or the expiry, the earlier (R-FIL-3); 0 if unknown."""
-    due = pump.watch.refill_due
+    due = pump.watch.fresh_forecast(pump.clock.elapsed)
     by = pump.clock.unix_s_at(due) if due is not None else 0
     expiry = pump.expiry_s()
     return min(by, expiry) if by and expiry else by or expiry
@@ -237,6 +237,7 @@ def case_of(pump, fields):
         clock.week_ms(clock.elapsed),
         pump.reservoir.conc,
         pump.board,
+        pump.basal,
         fields.get("attended") == "yes",
         fields.get("reason"),
     )

@@ -95,13 +95,17 @@ def is_low(reservoir, program, week_ms):
     """RESERVOIR_LOW: at the threshold, or less than 72 h of usable volume left (R-ALM-2)."""
     if reservoir.remaining_nl() <= reservoir.threshold_nl:
         return True
-    if program is None or week_ms is None:
+    if program is None:
         return False
-    needed = nl_of_ng(dose_ahead_ng(program, week_ms, label.RESERVOIR_FORECAST_MS), program.conc)
+    if week_ms is None:  # without a clock: the most that the program can take
+        ahead_ng = program.daily.ceil() * label.RESERVOIR_FORECAST_MS // DAY_MS
+    else:
+        ahead_ng = dose_ahead_ng(program, week_ms, label.RESERVOIR_FORECAST_MS)
+    needed = nl_of_ng(ahead_ng, program.conc)
     return reservoir.usable_nl() < needed
 
 
-def refill_due_ms(reservoir, program, week_ms, limit_ms=365 * DAY_MS):
+def refill_due_ms(reservoir, program, week_ms, limit_ms=3650 * DAY_MS):
     """ms until RESERVOIR_LOW comes on at the program plus allowance (R-FIL-3): threshold, or 72 h before usable runs out."""
     if is_low(reservoir, program, week_ms):
         return 0

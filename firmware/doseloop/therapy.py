@@ -235,12 +235,18 @@ class Therapy:
         return before.daily <= program.daily and before.low <= program.low
 
     def _check_across(self, program, case):
-        """No 24 h across the change may exceed the greater of the old and the new high dose (R-DOSE-2)."""
+        """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2).
+
+        The account is kept in whole ng, so what was read back after a restart is known to 1 ng.
+        """
         if case.week_ms is None or program.hash == self.last_run.hash:
             return
         limit = larger(program.high, self.last_run.high)
-        worst = worst_across(self.last_run, program, case.week_ms)
-        if limit < worst:
+        for until, doses in self.past:
+            if case.now - until < DAY_MS:
+                limit = larger(limit, doses.high)
+        worst = worst_across(case.basal, program, case.now, case.week_ms)
+        if limit.ceil() + 1 < worst.floor():
             text = "24 h across the change hold %s over %s mcg; change at another hour or in a smaller step"
             raise Refusal("STEP_CAP", text % (mcg_text(worst.ceil()), mcg_text(limit.floor())))
 
@@ -256,21 +262,23 @@ class Therapy:
 
     # The journal's copy.
 
-    def dump(self):
-        """Plain dict; the program last run is kept as its lines."""
+    def dump(self, committed):
+        """Plain dict; the program last run is kept as its lines, or by its hash where it is the committed one."""
         state = {name: getattr(self, name) for name in _PLAIN}
-        state["last_run"] = self.last_run.lines if self.last_run else None
+        last = self.last_run
+        state["last_run"] = None if last is None else last.hash if committed and committed.hash == last.hash else last.lines
         for name in ("started", "before_increase"):
             doses = getattr(self, name)
             state[name] = doses.dump() if doses else None
         state["past"] = [[until, doses.dump()] for until, doses in self.past]
         return state
 
-    def load(self, state, make_program):
+    def load(self, state, make_program, committed):
         for name in _PLAIN:
             setattr(self, name, state[name])
         self.birth = tuple(self.birth) if self.birth else None
-        self.last_run = make_program(state["last_run"]) if state["last_run"] else None
+        last = state["last_run"]
+        self.last_run = committed if committed and last == committed.hash else make_program(last) if last else None
         self.started = _load_doses(state["started"])
         self.before_increase = _load_doses(state["before_increase"])
         self.past = [[until, _load_doses(doses)] for until, doses in state["past"]]
@@ -294,14 +302,15 @@ _PLAIN = (
 
 
 class Case:
-    """What is true around a request: elapsed now, local date, reservoir's concentration, the board's dict, declarations."""
+    """What is true around a request: elapsed now, local date, reservoir's concentration, the board's dict, basal.Basal, declarations."""
 
-    def __init__(self, now, today, week_ms, conc, board, attended=False, reason=None):
+    def __init__(self, now, today, week_ms, conc, board, basal, attended=False, reason=None):
         self.now = now
         self.today = today
         self.week_ms = week_ms
         self.conc = conc
         self.board = board
+        self.basal = basal
         self.attended = attended
         self.reason = reason
 
@@ -352,24 +361,18 @@ def _step_text(new, base, percent, section):
     return text % (mcg_text(new.ceil()), mcg_text(most), percent - 100, mcg_text(base.floor()), section)
 
 
-def worst_across(old, new, week_ms):
-    """The largest dose (Ratio, ng) of any 24 h that begin with `old` and end with `new`, changed at week_ms.
+def worst_across(basal, new, now, week_ms):
+    """The largest dose (Ratio, ng) of any 24 h that begin with what was given until now and end with `new`.
 
-    The dose is linear in the window's place between those where an end of it meets a segment's edge.
+    The dose is linear in the window's place between those where an end of it meets a change of rate.
     """
+    edges = [0, DAY_MS]
+    edges += [now - edge for edge in basal.given_edges()]
+    edges += [DAY_MS - (start * MINUTE_MS - week_ms) % _WEEK_MS for start in new.starts_min]
     worst = Ratio(0)
-    for before_ms in _edges_in_day(old, new, week_ms):
-        first = old.dose_between((week_ms - before_ms) % _WEEK_MS, before_ms)
-        second = new.dose_between(week_ms, DAY_MS - before_ms)
-        whole = Ratio(first.num * second.den + second.num * first.den, first.den * second.den)
-        worst = larger(worst, whole)
+    for before_ms in edges:
+        if 0 <= before_ms <= DAY_MS:
+            first = basal.given_between(now - before_ms, now)
+            second = new.dose_between(week_ms, DAY_MS - before_ms)
+            worst = larger(worst, Ratio(first.num * second.den + second.num * first.den, first.den * second.den))
     return worst
-
-
-def _edges_in_day(old, new, week_ms):
-    edges = {0, DAY_MS}
-    for start in old.starts_min:
-        edges.add((week_ms - start * MINUTE_MS) % _WEEK_MS)
-    for start in new.starts_min:
-        edges.add(DAY_MS - (start * MINUTE_MS - week_ms) % _WEEK_MS)
-    return [edge for edge in edges if 0 <= edge <= DAY_MS]

@@ -8,7 +8,7 @@ from doseloop.alarms import HIGH
 from doseloop.units import HOUR_MS, MINUTE_MS, SECOND_MS, steps_of_nl
 
 _BATTERY_MS = 30 * SECOND_MS
-_FORECAST_MS = HOUR_MS
+_FORECAST_MS = 2 * MINUTE_MS  # the refill date is exact to 3 min
 # Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart (R-ALM-5).
 _PATIENCE_MS = label.STALL_MS - 10 * SECOND_MS
 _PATIENCE_DELIVERY_MS = 700
@@ -55,9 +55,8 @@ class Watch:
             self._reservoir(now)
 
     def look_at_supplies(self, now):
-        """The reservoir's alarms and forecast anew: after a refill, an EMPTY, a change of program."""
+        """The reservoir's alarms anew: after a refill, an EMPTY."""
         self._reservoir(now)
-        self.forecast(now)
 
     # Each turn.
 
@@ -162,11 +161,19 @@ class Watch:
         off = abs(authorised - witnessed)
         wide = off > label.FLOW_DISCREPANCY_NL and off * 100 > label.FLOW_DISCREPANCY_PERCENT * max(authorised, witnessed)
         pump.alarms.set("FLOW_DISCREPANCY", wide, now)
+
+    def fresh_forecast(self, now):
+        """Elapsed ms at which RESERVOIR_LOW is forecast to come on, None if unknown; worked out anew if old or changed."""
         if now >= self._next_forecast:
             self.forecast(now)
+        return self.refill_due
+
+    def forget_forecast(self):
+        """Something it depends on has changed."""
+        self._next_forecast = 0
 
     def forecast(self, now):
-        """Recompute the refill date: at each change and once an hour (R-FIL-3)."""
+        """Work out the refill date (R-FIL-3)."""
         pump = self._pump
         self._next_forecast = now + _FORECAST_MS
         self.refill_due = None

@@ -155,7 +155,7 @@ class MotionWatch:
 
     def check(self, now, due, counts, patience_ms):
         """Called each turn with motion totals. patience_ms: how long motion may stay unseen before it is a stall."""
-        if counts != self._last_counts:
+        if counts > self._last_counts:  # a rotor that only dithers back and forth has not moved
             self._last_counts = counts
             self._moved_at = now
             self._due_then = due
