@@ -1,6 +1,12 @@
-"""One hypothesis profile for all: no deadlines (machines differ), a fixed number of examples."""
+"""One hypothesis profile for all: no deadlines (machines differ), a fixed number of examples.
 
-from hypothesis import settings
+A failing history is shrunk only on request (DOSELOOP_SHRINK=1): shrinking days of virtual time takes minutes.
+"""
 
-settings.register_profile("doseloop", deadline=None, max_examples=60)
+import os
+
+from hypothesis import Phase, settings
+
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate] + ([Phase.shrink] if os.getenv("DOSELOOP_SHRINK") else [])
+settings.register_profile("doseloop", deadline=None, max_examples=60, phases=PHASES)
 settings.load_profile("doseloop")

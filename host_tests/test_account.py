@@ -217,9 +217,9 @@ def refill(rig, volume, withdrawn, conc=2000, **more):
         ({"conc": "50mcg/ml"}, "CONCENTRATION"),
         ({"conc": "2001mcg/ml"}, "CONCENTRATION"),
         ({"expiry": "2027-05-02"}, "EXPIRED"),
-        ({"conc": "500mcg/ml"}, "RESIDUAL"),
+        ({"conc": "500mcg/ml"}, "CONCENTRATION"),
         ({"volume": "20000000nl"}, "CAPACITY"),
-        ({"conc": "500mcg/ml", "expiry": "2027-05-02", "volume": "20000000nl"}, "EXPIRED"),
+        ({"expiry": "2027-05-02", "volume": "20000000nl"}, "EXPIRED"),
     ],
 )
 def test_a_refill_is_refused_by_the_first_rule_that_forbids_it(more, code):

@@ -173,6 +173,7 @@ def test_firmware_and_oracle_decide_alike_through_every_history(population, phas
     twins.do_run()
     for what, number in events:
         twins.play(what, number)
+    assert twins.rig.pump.therapy.last_run.daily.ceil() == twins.oracle.record.last_run.daily_ng
 
 
 @pytest.mark.req("R-TIT-1", "R-TIT-3", "R-TIT-4")

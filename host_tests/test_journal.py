@@ -115,7 +115,8 @@ def test_a_cut_at_any_byte_of_an_append_leaves_all_earlier_records_and_a_fresh_n
 @given(st.lists(st.one_of(st.none(), st.integers(0, 140)), min_size=1, max_size=90))
 @settings(max_examples=60, deadline=None)
 @pytest.mark.req("R-MON-2")
-def test_cut_after_cut_no_record_is_lost_changed_or_numbered_twice(cuts):
+def test_cut_after_cut_no_acknowledged_record_is_lost_changed_or_numbered_twice(cuts):
+    """A record cut before its last byte may still come to stand whole (its padding can be that byte): written, never acknowledged."""
     store = TearingStore()
     journal, written = opened(store), {}
     for i, cut in enumerate(cuts):
@@ -126,7 +127,10 @@ def test_cut_after_cut_no_record_is_lost_changed_or_numbered_twice(cuts):
             journal = None
         store.left = None
         journal = journal or opened(store)
-    assert {seq: elapsed for seq, _, elapsed, _, _ in opened(store).records("log")} == written
+    found = [(seq, elapsed) for seq, _, elapsed, _, _ in opened(store).records("log")]
+    assert len(dict(found)) == len(found)
+    assert set(written.items()) <= set(found)
+    assert {elapsed for _, elapsed in set(found) - set(written.items())} <= {i for i, cut in enumerate(cuts) if cut is not None}
 
 
 @pytest.mark.req("R-MON-2")

@@ -164,12 +164,12 @@ def test_a_commit_that_was_never_run_is_not_stepped_from_whatever_else_moved_mea
 
 
 @pytest.mark.req("R-CON-1", "R-CAL-2")
-@pytest.mark.parametrize("more", [{"conc": 500}, {"fluid": "test"}])
-def test_another_concentration_or_fluid_is_filled_only_while_stopped(more):
+@pytest.mark.parametrize(("more", "code"), [({"conc": 500}, "CONCENTRATION"), ({"fluid": "test"}, "STATE")])
+def test_another_concentration_or_fluid_is_filled_only_while_stopped(more, code):
     rig = running(conc=2000)
     with pytest.raises(Refused) as refused:
         refill(rig, 10_000_000, 17_999_000, **more)
-    assert refused.value.code == "STATE"
+    assert refused.value.code == code
     assert rig.status()["state"] == "running"
 
 
@@ -384,3 +384,14 @@ def test_no_step_in_the_engine_is_without_a_reservation_at_any_millisecond():
         samples = [payload for _, kind, _, _, payload in rig.pump.keeper.journal.records("acct") if kind == records.SAMPLE_RUNNING]
         covered = records.unpack_sample(samples[-1]) if samples else [0] * 4
         assert rig.pump.dosing.commanded <= covered[0] + covered[3]
+
+
+@pytest.mark.req("R-CON-1", "R-FIL-2")
+def test_another_concentration_while_stopped_needs_the_reservoir_down_to_its_residual_and_a_program_for_it():
+    rig = running()
+    rig.do("STOP")
+    with pytest.raises(Refused) as refused:
+        refill(rig, 10_000_000, 0, conc=500)
+    assert refused.value.code == "RESIDUAL"
+    refill(rig, 10_000_000, 17_600_000, conc=500)
+    assert rig.refused("RUN") == "CONCENTRATION"

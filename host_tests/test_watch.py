@@ -35,7 +35,7 @@ def test_at_a_slow_rate_a_stall_is_found_when_the_slack_of_32_counts_has_been_co
     rig = PumpRig().take_over(flat(12_000)).run()
     rig.advance(3 * HOUR_MS)
     rig.hal.follow = 0
-    until(rig, "MOTOR_STALL", 63 * MINUTE, 10_000)
+    assert until(rig, "MOTOR_STALL", 63 * MINUTE, 10_000) > 50 * MINUTE
 
 
 @pytest.mark.req("R-ALM-5", "R-BOL-3")

@@ -3,13 +3,11 @@
 After any reset: nothing is made up, nothing is withheld (R-ALM-11). Only storage without a good copy withholds basal.
 """
 
-import gc
-
 from doseloop import records
 from doseloop.bolus import CATEGORY, Delivery
 from doseloop.hal import BOOT_WATCHDOG
 from doseloop.ledger import DOSE
-from doseloop.units import DAY_MS, nl_of_steps
+from doseloop.units import DAY_MS, collect_garbage, nl_of_steps
 from doseloop.windows import QUARTER_MS
 
 _COLLECT_EVERY = 32  # records: what stays must not be strewn between what goes, or no large block is left
@@ -53,7 +51,7 @@ def _restore_account(pump, state):
     for seq, kind, elapsed, _, payload in pump.keeper.journal.records("acct"):
         replay.take(kind, elapsed, payload)
         if seq % _COLLECT_EVERY == 0:
-            gc.collect()
+            collect_garbage()
     if replay.sample:
         _load_sample(pump, replay.sample, state)
     if replay.unbooked and (state is None or pump.deliveries.last_result != replay.unbooked.number):

@@ -7,6 +7,7 @@ keeps the motor driver on, and sleep until the earliest thing that is due.
 from doseloop import boot, selftest
 from doseloop.auth import Keys
 from doseloop.commands import Commands, needs
+from doseloop.deliver import DELIVER
 from doseloop.operate import CHANGE
 from doseloop.pump import REPORT_MS, Pump
 from doseloop.status import ASK
@@ -30,6 +31,7 @@ class Controller:
         handlers = {}
         handlers.update(ASK)
         handlers.update(CHANGE)
+        handlers.update(DELIVER)
         self._commands = Commands(pump, handlers)
         self.wire = pump.wire = Wire(
             hal.serial, self._handle, needs, hal.random32, pump.keys, self._elapsed, pump.log_access

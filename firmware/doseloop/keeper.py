@@ -3,11 +3,11 @@
 Nothing is written while a bolus moves (DESIGN, "The account"): log lines wait in memory until it has ended.
 """
 
-import gc
 import json
 
 from doseloop import records
 from doseloop.journal import Journal
+from doseloop.units import collect_garbage
 
 _MAX_WAITING = 40
 _LOG_TEXT = 40
@@ -68,7 +68,7 @@ class Keeper:
 
     def save(self, state):
         """Both copies of the state, one after the other."""
-        gc.collect()  # the copies of a full week's program want some 10 KB in one piece
+        collect_garbage()  # the copies of a full week's program want some 10 KB in one piece
         self.journal.save("state", json.dumps(state).encode())
         self.dirty = False
         self.saved_at = self._clock.elapsed

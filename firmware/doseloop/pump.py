@@ -22,7 +22,6 @@ from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, u
 from doseloop.windows import MotionWatch, Windows
 
 REPORT_MS = 12_000  # watchdog and driver live on a report of the controller at most one lease old
-STAGING_MS = 300_000  # a staged program dies with its session or after this (DESIGN, "The wire")
 
 
 class Pump:
@@ -56,7 +55,7 @@ class Pump:
         self.steps_before_boot = 0
         self.clock_moving = False  # the clock is being set: no record proves an outage before the next sample
         self.overdose = False  # the committed program was a reduction for overdose
-        self.stage = None  # operate.Stage: the program being staged
+        self.stage = None  # staging.Stage: the program being staged
         self.last_command = None  # (verb, id, outcome)
         self.last_error = ("none", "")
         self.reset_to_maint = False
@@ -223,19 +222,6 @@ class Pump:
         self.keeper.dirty = True
         if self.events:
             self.events("ALARM", [("text", text)])
-
-    # Staging.
-
-    def staging(self, sess):
-        """The program being staged by this session, or Refusal; it dies with its session or after 5 min."""
-        stage = self.stage
-        if stage is None or stage.sess != sess or self.clock.elapsed - stage.touched > STAGING_MS:
-            raise Refusal("STATE", "no program is staged in this session; PROG:NEW name=.. first")
-        stage.touched = self.clock.elapsed
-        return stage.staging
-
-    def staged_program(self, sess):
-        return self.staging(sess).program()
 
     def expiry_s(self):
         """Unix seconds at the end of the lot's last day, 0 if there is none."""

@@ -1,6 +1,7 @@
 """What the host and a person at the line may ask (R-MON-1, R-MON-2). Nothing here changes anything."""
 
 from doseloop import commands, records
+from doseloop.staging import staged_program
 from doseloop.therapy import Case, confirmations
 from doseloop.units import Refusal
 
@@ -208,7 +209,7 @@ def answer_program(pump, fields, request):
 
 def answer_check(pump, fields, request):
     """PROG:CHECK?: the staged program read back, and what an attended commit would say now."""
-    program = pump.staged_program(request.sess)
+    program = staged_program(pump, request.sess)
     pump.watch.settle_force(pump.clock.elapsed)
     verdict, text = "OK", ""
     try:

@@ -4,12 +4,20 @@ Inside the firmware a dose is integer ng, a volume integer nL, a time integer ms
 concentration integer mcg/mL (which is the same number in ng/uL). No float takes part (R-UNIT-1).
 """
 
+import gc
+
 try:
     from micropython import const
 except ImportError:  # CPython
 
     def const(value):
         return value
+
+
+def collect_garbage():
+    """On a board: what goes is let go now, so that large blocks stay free. CPython needs it not, and takes long for it."""
+    if hasattr(gc, "mem_free"):
+        gc.collect()
 
 
 SECOND_MS = const(1000)
