@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.errors import InputError
-from hil.quantity import clock_minutes, quantity, whole
+from hil.quantity import clock_minutes, quantity, whole, whole_units
 from hil.tables import Table, as_list, as_table, as_text, inside, load_toml, need, only_keys
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -32,6 +32,8 @@ LEAD_MIN = 120  # R-PRF-2: two hours before the desired clinical effect
 MAX_SEGMENTS = 24
 
 DAY_KEYS = ("flat", "hourly", "base", "total", "effect")
+MOST_CONC_MCG_ML = 2000  # label 3: the strongest that is sold
+MOST_SEGMENT_NG = 100_000_000  # what the wire takes; the label's daily maxima are the pump's to refuse
 PROGRAM_KEYS = ("name", "conc", "days", "bolus", *DAY_KEYS)
 EFFECT_KEYS = ("from", "to", "rate", "change")
 BOLUS_KEYS = ("volume", "time", "lockout", "allowance")
@@ -132,8 +134,13 @@ def compile_program(table: Table, where: str = "") -> Program:
     if len(name) > 32 or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name):
         raise InputError(inside(where, "name"), f"{name!r} is no name: 1 to 32 letters, digits, - _ or .")
     conc = whole(need(table, "conc", where), "concentration (mcg/mL)", inside(where, "conc"))
+    if not 1 <= conc <= MOST_CONC_MCG_ML:
+        raise InputError(inside(where, "conc"), f"{conc} mcg/mL is outside 1 to {MOST_CONC_MCG_ML}")
     bolus = _bolus(table["bolus"], inside(where, "bolus")) if "bolus" in table else None
-    return Program(name, conc, _days(table, where), bolus)
+    days = _days(table, where)
+    if any(ng > MOST_SEGMENT_NG for segments in days.values() for _, ng in segments):
+        raise InputError(where, f"a segment holds more than {MOST_SEGMENT_NG} ng")
+    return Program(name, conc, days, bolus)
 
 
 def _bolus(value: object, where: str) -> Bolus:
@@ -141,8 +148,8 @@ def _bolus(value: object, where: str) -> Bolus:
     only_keys(table, BOLUS_KEYS, where)
     return Bolus(
         whole(need(table, "volume", where), "volume (nL)", inside(where, "volume")),
-        whole(need(table, "time", where), "time (ms)", inside(where, "time")) // 1000,
-        whole(need(table, "lockout", where), "time (ms)", inside(where, "lockout")) // 1000,
+        whole_units(need(table, "time", where), "time (ms)", 1000, "seconds", inside(where, "time")),
+        whole_units(need(table, "lockout", where), "time (ms)", 1000, "seconds", inside(where, "lockout")),
         whole(need(table, "allowance", where), "dose (ng)", inside(where, "allowance")),
     )
 

@@ -36,6 +36,7 @@ EXAMPLES = {
     "change (%)": "+20 %",
 }
 
+_LONGEST = 40  # characters; the largest quantity that means anything needs half of it
 _SHAPE = re.compile(r"([+-]?)(\d[\d_]*)(\.\d+)?\s*([^\d\s.].*)?")
 
 
@@ -44,6 +45,8 @@ def quantity(value: object, kind: str, where: str, *, signed: bool = False) -> F
     wanted = f'write it with its unit, like "{EXAMPLES[kind]}"'
     if isinstance(value, (bool, int, float)) or not isinstance(value, str):
         raise InputError(where, f"{value!r} has no unit: {wanted}")
+    if len(value) > _LONGEST:
+        raise InputError(where, f"{value[:_LONGEST]!r}... is too long for a quantity: {wanted}")
     match = _SHAPE.fullmatch(value.strip())
     if not match:
         raise InputError(where, f"{value!r} is not a number with a unit: {wanted}")
@@ -71,6 +74,14 @@ def whole(value: object, kind: str, where: str, *, signed: bool = False) -> int:
     if exact.denominator != 1:
         raise InputError(where, f"{value!r} is not a whole number in {kind.split('(')[1].rstrip(')')}")
     return int(exact)
+
+
+def whole_units(value: object, kind: str, size: int, unit: str, where: str) -> int:
+    """A whole number of `unit`, which is `size` of the kind's own unit; a fraction is refused, never rounded away."""
+    exact = whole(value, kind, where)
+    if exact % size:
+        raise InputError(where, f"{value!r} is not a whole number of {unit}")
+    return exact // size
 
 
 def clock_minutes(value: object, where: str) -> int:

@@ -27,7 +27,7 @@ from hil.errors import InputError
 from hil.instruments.simulated import BalanceModel
 from hil.plant.config import RigConfig
 from hil.prescription import Program, compile_program, find_program, load_program
-from hil.quantity import whole
+from hil.quantity import whole, whole_units
 from hil.steps import local_seconds, number_or_none, parse_steps
 from hil.tables import Table, as_flag, as_int, as_list, as_table, as_text, inside, load_toml, need, one_of, only_keys
 
@@ -205,9 +205,9 @@ def _history(table: Table, folder: Path) -> History:
         birth=_date(need(table, "birth", "history"), "history.birth"),
         phase=phase,
         program=_program(table["program"], "history.program", folder) if "program" in table else None,
-        screen_mcg=whole(need(table, "screen", "history"), "dose (ng)", "history.screen") // 1000,
+        screen_mcg=whole_units(need(table, "screen", "history"), "dose (ng)", 1000, "mcg", "history.screen"),
         effect=one_of(table.get("effect", "short"), ("short", "long", "unknown"), "history.effect"),
-        increase_ago_s=whole(table.get("increase_ago", "72 h"), "time (ms)", "history.increase_ago") // 1000,
+        increase_ago_s=whole_units(table.get("increase_ago", "72 h"), "time (ms)", 1000, "seconds", "history.increase_ago"),
         volume_nl=whole(table.get("volume", "18 mL"), "volume (nL)", "history.volume"),
         lot=as_text(table.get("lot", "B-1187"), "history.lot"),
         expiry=_date(table.get("expiry", "2028-06-30"), "history.expiry"),

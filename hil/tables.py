@@ -20,6 +20,8 @@ Table = Mapping[str, Any]
 
 def load_toml(path: Path) -> dict[str, Any]:
     """The file's content; InputError with the line for what is no TOML."""
+    if path.exists() and not path.is_file():
+        raise InputError("", "is no regular file", path)
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
         return content
@@ -27,7 +29,7 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise InputError("", "no such file", path) from None
     except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
         raise InputError("", f"cannot be read ({error})", path) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise InputError("", f"is no valid TOML: {error}", path) from None
 
 

@@ -136,3 +136,26 @@ def test_a_file_that_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
     path.write_text('name = "p"\nflat = 350 mcg\n')
     with pytest.raises(InputError, match=r"p\.toml: is no valid TOML: .*line 2"):
         load_program(path)
+
+
+@pytest.mark.req("R-UNIT-2", "R-UNIT-3")
+@pytest.mark.parametrize(
+    "text",
+    [
+        'name = "p"\nconc = "0 mcg/mL"\nflat = "350 mcg/day"',
+        'name = "p"\nconc = "2001 mcg/mL"\nflat = "350 mcg/day"',
+        'name = "p"\nconc = "' + "9" * 6000 + ' mcg/mL"\nflat = "350 mcg/day"',
+        'name = "p"\nconc = ' + "9" * 6000 + '\nflat = "350 mcg/day"',
+        "name = " + "[" * 5000,
+        'name = "p"\nconc = "500 mcg/mL"\nflat = "999999999999999999999999 mcg/day"',
+        'name = "p"\nconc = "500 mcg/mL"\nflat = "35 mcg/day"\n'
+        '[bolus]\nvolume = "5 uL"\ntime = "1500 ms"\nlockout = "1 h"\nallowance = "9 mcg"',
+    ],
+)
+def test_nonsense_of_any_size_is_an_error_that_names_the_file_and_nothing_is_rounded_away(tmp_path, text):
+    path = tmp_path / "p.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load_program(path)
+    assert "p.toml" in str(error.value)
+    assert len(str(error.value)) < 600
