@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return UNUSABLE
+    except Exception as error:  # never a traceback for a user, never exit 1, which means that the pump failed
+        print(f"error: the bench itself failed: {type(error).__name__}: {error}", file=sys.stderr)
+        return UNUSABLE
 
 
 def _parser() -> argparse.ArgumentParser:

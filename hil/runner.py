@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,9 @@ def run(scenario: Scenario, options: Options, progress: Progress = lambda done, 
         found.verdict, found.reason = result.UNUSABLE, str(error)
     except KeyboardInterrupt:
         found.verdict, found.reason = result.UNUSABLE, "interrupted by hand"
+    except Exception as error:  # a defect of the bench is no verdict on the pump
+        (options.out / "traceback.txt").write_text(traceback.format_exc(), "utf-8")
+        found.verdict, found.reason = result.UNUSABLE, f"the bench itself failed ({type(error).__name__}: {error}); see traceback.txt"
     finally:
         run_of.close()
     found.wall_s = time.monotonic() - started

@@ -17,6 +17,7 @@ days = 1                                what advance = "days" means; --days N ov
 from __future__ import annotations
 
 import dataclasses
+import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +29,12 @@ from hil.instruments.simulated import BalanceModel
 from hil.plant.config import RigConfig
 from hil.prescription import Program, compile_program, find_program, load_program
 from hil.quantity import whole, whole_units
-from hil.steps import local_seconds, number_or_none, parse_steps
-from hil.tables import Table, as_flag, as_int, as_list, as_table, as_text, inside, load_toml, need, one_of, only_keys
+from hil.steps import local_seconds, parse_steps
+from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, inside, load_toml, need, one_of, only_keys
 
 SCENARIOS = Path(__file__).parent / "scenarios"
+BOARD_FILE = Path(__file__).parent.parent / "boards" / "unix" / "board.py"
+MOST_DAYS = 3650
 TOP_KEYS = (
     "title", "story", "program", "days", "clock", "history", "board", "rig", "balance", "calibration", "setup", "limits",
     "expected", "timeline",
@@ -163,20 +166,34 @@ def _scenario(table: Table, path: Path) -> Scenario:
         title=as_text(need(table, "title", ""), "title"),
         story=as_text(need(table, "story", ""), "story").strip(),
         program=_program(table["program"], "program", path.parent) if "program" in table else None,
-        days=as_int(table.get("days", 1), "days", 1),
+        days=as_int(table.get("days", 1), "days", 1, MOST_DAYS),
         start_unix_s=start,
         offset_min=offset,
         history=history,
-        board=_part(table, "board"),
+        board=_board(_part(table, "board")),
         rig=rig,
         balance=_dataclass(BalanceModel, _part(table, "balance"), "balance"),
         calibration=_calibration(_part(table, "calibration")),
         setup=_setup(_part(table, "setup")),
         limits=_dataclass(Limits, _part(table, "limits"), "limits"),
         expected=_expected(_part(table, "expected")),
-        timeline=parse_steps(need(table, "timeline", ""), "timeline"),
+        timeline=_timeline(need(table, "timeline", "")),
         folder=path.parent,
     )
+
+
+def _timeline(value: object) -> tuple[Step, ...]:
+    steps = parse_steps(value, "timeline")
+    if not steps:
+        raise InputError("timeline", "is empty: a story has at least one step")
+    return steps
+
+
+def _board(table: Table) -> Table:
+    """Overrides of the board's data: its own keys, values of their kind."""
+    data = runpy.run_path(str(BOARD_FILE))["BOARD"]
+    only_keys(table, data, "board")
+    return {key: _like(value, data[key], inside("board", key)) for key, value in table.items()}
 
 
 def _part(table: Table, key: str) -> Table:
@@ -224,9 +241,16 @@ def _setup(table: Table) -> Setup:
     return Setup(
         as_flag(table.get("run", True), "setup.run"),
         as_int(table.get("seed", 1), "setup.seed"),
-        whole(table.get("sample", "15 min"), "time (ms)", "setup.sample"),
-        as_int(table.get("ticks_start", 0), "setup.ticks_start"),
+        _sample(table.get("sample", "15 min")),
+        as_int(table.get("ticks_start", 0), "setup.ticks_start", 0, (1 << 30) - 1),
     )
+
+
+def _sample(value: object) -> int:
+    sample_ms = whole(value, "time (ms)", "setup.sample")
+    if sample_ms < 1000:
+        raise InputError("setup.sample", f"{value!r} is too short: the witnesses are read at most once a second")
+    return sample_ms
 
 
 def _expected(table: Table) -> Expected:
@@ -234,7 +258,7 @@ def _expected(table: Table) -> Expected:
     volume = whole(table["volume"], "volume (nL)", "expected.volume") if "volume" in table else None
     alarms = None
     if "alarms" in table:
-        alarms = tuple(sorted(as_text(code, "expected.alarms") for code in as_list(table["alarms"], "expected.alarms")))
+        alarms = tuple(sorted(as_alarm(code, "expected.alarms") for code in as_list(table["alarms"], "expected.alarms")))
     return Expected(volume, alarms)
 
 
@@ -260,9 +284,9 @@ def _like(value: object, default: object, where: str) -> object:
     if isinstance(default, bool):
         return as_flag(value, where)
     if isinstance(default, int):
-        return as_int(value, where, -(10**12))
+        return as_int(value, where, min(1, default))
     if isinstance(default, float):
-        return number_or_none(value, where)
+        return as_number(value, where, 0 if default >= 0 else -1e12)
     if isinstance(default, tuple):
         return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in as_list(value, where))
     return as_text(value, where)

@@ -55,11 +55,14 @@ from hil.conditions import Condition, condition
 from hil.errors import InputError
 from hil.plant import faults
 from hil.quantity import clock_minutes, whole
-from hil.tables import Table, as_flag, as_int, as_list, as_table, as_text, inside, need, one_of, only_keys
+from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, inside, need, one_of, only_keys
 
 PARTS = ("stat", "account", "supplies", "therapy", "motion")
 COUNTS = ("authorised_nl", "witnessed_nl", "balance_nl", "basal_steps", "bolus_steps", "pulses", "time_s")
 PERSON_ACTS = ("withdraw", "fill", "new_battery", "new_tube")
+
+
+MOST_SPAN_MS = 3650 * 86_400_000
 
 
 def parse_steps(value: object, where: str) -> tuple[Step, ...]:
@@ -104,7 +107,7 @@ def _advance_until(table: Table, value: object, where: str) -> Action:
     return AdvanceUntil(
         _span(need(goal, "within", at), inside(at, "within")),
         _span(goal.get("every", "10 s"), inside(at, "every")),
-        as_text(goal["alarm"], inside(at, "alarm")) if "alarm" in goal else None,
+        as_alarm(goal["alarm"], inside(at, "alarm")) if "alarm" in goal else None,
         as_flag(goal.get("off", False), inside(at, "off")),
         _conditions(goal.get("stat", {}), inside(at, "stat")),
     )
@@ -198,8 +201,8 @@ def _type(table: Table, value: object, where: str) -> Action:
 
 
 def _send(table: Table, value: object, where: str) -> Action:
-    if not isinstance(value, str):
-        raise InputError(inside(where, "send"), f"must be a text, not {value!r}")
+    if not isinstance(value, str) or any(ord(c) > 255 for c in value):
+        raise InputError(inside(where, "send"), f"must be a text of single bytes, not {value!r}")
     return Send(
         value,
         as_flag(table.get("seal", False), inside(where, "seal")),
@@ -216,8 +219,8 @@ def _check(table: Table, value: object, where: str) -> Action:
     only_keys(counts, COUNTS, inside(at, "counts"))
     return Check(
         {part: _conditions(wanted[part], inside(at, part)) for part in PARTS if part in wanted},
-        _texts(wanted.get("alarms_on", []), inside(at, "alarms_on")),
-        _texts(wanted.get("alarms_off", []), inside(at, "alarms_off")),
+        _alarms(wanted.get("alarms_on", []), inside(at, "alarms_on")),
+        _alarms(wanted.get("alarms_off", []), inside(at, "alarms_off")),
         counts,
         as_text(wanted["since"], inside(at, "since")) if "since" in wanted else None,
     )
@@ -238,7 +241,7 @@ def _measure(table: Table, value: object, where: str) -> Action:
 
 
 def _repeat(table: Table, value: object, where: str) -> Action:
-    return Repeat(as_int(value, inside(where, "repeat"), 1), parse_steps(need(table, "steps", where), inside(where, "steps")))
+    return Repeat(as_int(value, inside(where, "repeat"), 1, 100_000), parse_steps(need(table, "steps", where), inside(where, "steps")))
 
 
 Parser = Callable[[Table, object, str], Action]
@@ -272,14 +275,18 @@ _VIRTUAL = (Fault, Clear, Person, PowerCut, Hang)
 
 def _span(value: object, where: str) -> int:
     span = whole(value, "time (ms)", where)
-    if span <= 0:
-        raise InputError(where, "must be longer than nothing")
+    if not 0 < span <= MOST_SPAN_MS:
+        raise InputError(where, "must be longer than nothing and at most ten years")
     return span
 
 
 def _texts(value: object, where: str) -> tuple[str, ...]:
     entries = [value] if isinstance(value, str) else as_list(value, where)
     return tuple(as_text(entry, where) for entry in entries)
+
+
+def _alarms(value: object, where: str) -> tuple[str, ...]:
+    return tuple(as_alarm(code, where) for code in _texts(value, where))
 
 
 def _fields(value: object, where: str) -> dict[str, str]:
@@ -297,9 +304,7 @@ def _conditions(value: object, where: str) -> dict[str, Condition]:
 def number_or_none(value: object, where: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise InputError(where, f"must be a number, not {value!r}")
-    return float(value)
+    return as_number(value, where)
 
 
 def local_seconds(text: str, where: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -16,6 +17,13 @@ else:
     import tomli as tomllib
 
 Table = Mapping[str, Any]
+
+
+ALARMS = (
+    "RESERVOIR_EMPTY", "BATTERY_DEPLETED", "OVER_DELIVERY", "MEMORY_FAULT", "CLOCK_LOST", "FLOW_DISCREPANCY", "MOTOR_STALL",
+    "UNDER_DELIVERY", "WITHDRAWAL_RISK", "PORT_OPEN", "LATE", "REFILL_DISCREPANCY", "TEMPERATURE", "CAL_EXPIRED", "WATCHDOG_RESET",
+    "RESERVOIR_LOW", "BATTERY_LOW", "PUMP_STOPPED", "CATHETER_SUSPECT",
+)  # fmt: skip
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -75,10 +83,21 @@ def as_text(value: object, where: str) -> str:
     return value
 
 
-def as_int(value: object, where: str, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(where, f"must be a whole number of {least} or more, not {value!r}")
+def as_int(value: object, where: str, least: int = 0, most: int = 10**12) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InputError(where, f"must be a whole number from {least} to {most}, not {str(value)[:40]}")
     return value
+
+
+def as_number(value: object, where: str, least: float = -1e12) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
+        raise InputError(where, f"must be a number of {least:g} or more, not {value!r}")
+    return float(value)
+
+
+def as_alarm(value: object, where: str) -> str:
+    """The code of an alarm of REQUIREMENTS.md."""
+    return one_of(value, ALARMS, where)
 
 
 def as_flag(value: object, where: str) -> bool:

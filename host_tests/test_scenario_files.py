@@ -10,7 +10,7 @@ import pytest
 from hil import cli
 from hil.actions import Advance, Command, Repeat
 from hil.conditions import condition
-from hil.errors import InputError
+from hil.errors import BenchError, InputError
 from hil.scenario import load_scenario, shipped_scenarios
 
 HEAD = 'title = "t"\nstory = "s"\nprogram = "night-flex-spinal"\n'
@@ -68,7 +68,7 @@ def test_steps_can_be_repeated(tmp_path: Path) -> None:
 
 def test_a_program_file_is_found_beside_the_scenario(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text('name = "own"\nconc = "500 mcg/mL"\nflat = "90 mcg/day"\n')
-    loaded = scenario(tmp_path, 'title = "t"\nstory = "s"\nprogram = "own.toml"\ntimeline = []\n')
+    loaded = scenario(tmp_path, 'title = "t"\nstory = "s"\nprogram = "own.toml"\ntimeline = [{ advance = "1 h" }]\n')
     assert loaded.program is not None and loaded.program.name == "own"
 
 
@@ -155,3 +155,36 @@ def test_a_scenario_for_the_simulated_rig_is_skipped_aloud_on_a_real_pump(tmp_pa
 def test_days_can_only_lengthen_a_scenario_that_says_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "motor-stalls", "--days", "3", "--out", str(tmp_path)]) == 2
     assert 'no step advance = "days"' in capsys.readouterr().err
+
+
+NONSENSE = {
+    "board.foo": "[board]\nfoo = 1",
+    "board.reservoir_nl": "[board]\nreservoir_nl = 2027-05-03T00:00:00",
+    "rig.steps_per_turn": "[rig]\nsteps_per_turn = 0",
+    "limits.witness_percent": "[limits]\nwitness_percent = inf",
+    "setup.sample": '[setup]\nsample = "0 s"',
+    "days": "days = 999999999999999999999",
+    "expected.alarms": '[expected]\nalarms = ["MOTOR_STAL"]',
+    "timeline[0].send": '[[timeline]]\nsend = "\\u20ac"',
+    "timeline[0].fault": '[[timeline]]\nfault = "motor_slips"\nwith = { percent = "lots" }',
+    "timeline[0].advance": '[[timeline]]\nadvance = "99999999999 d"',
+}
+
+
+@pytest.mark.parametrize("key", NONSENSE)
+def test_nonsense_in_a_scenario_is_named_with_its_key_before_anything_runs(tmp_path, key):
+    text = NONSENSE[key]
+    head = 'title = "t"\nstory = "s"\n'
+    steps = "" if "[[timeline]]" in text else '\n[[timeline]]\nadvance = "1 min"\n'
+    path = tmp_path / "s.toml"
+    path.write_text(head + text + steps)
+    with pytest.raises(BenchError) as error:
+        load_scenario(path)
+    assert key.split(".")[0] in str(error.value)
+
+
+def test_a_story_without_steps_is_none(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text('title = "t"\nstory = "s"\ntimeline = []\n')
+    with pytest.raises(InputError):
+        load_scenario(path)

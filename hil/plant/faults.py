@@ -56,7 +56,22 @@ def check(name: str, params: dict[str, Any]) -> Fault:
         inspect.signature(fault.begin).bind(None, **params)
     except TypeError as problem:
         raise FaultError(f"fault {name}: {problem}; it takes {', '.join(fault.params.values()) or 'nothing'}") from None
+    for key, value in params.items():
+        _check_value(name, key, value, str(inspect.signature(fault.begin).parameters[key].annotation))
     return fault
+
+
+def _check_value(name: str, key: str, value: object, kind: str) -> None:
+    """A parameter of the kind it is declared with; a number is finite and not negative, a percentage at most 100."""
+    if kind == "bool":
+        fits = isinstance(value, bool)
+    elif kind in ("int", "float"):
+        real = isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
+        fits = real and 0 <= value <= (100 if key == "percent" else 1e9)  # type: ignore[operator]
+    else:
+        fits = True
+    if not fits:
+        raise FaultError(f"fault {name}: {key} = {value!r} is no {kind} in its range")
 
 
 def begin(rig: Rig, name: str, params: dict[str, Any]) -> None:
