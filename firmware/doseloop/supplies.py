@@ -1,7 +1,7 @@
 """What runs out: the reservoir and its forecast (R-ALM-2, R-FIL-2, R-FIL-3). The battery is in battery.py."""
 
 from doseloop import label
-from doseloop.units import DAY_MS, HOUR_MS, MINUTE_MS, Refusal, nl_of_ng, unix_days
+from doseloop.units import DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MIN, Refusal, nl_of_ng, unix_days
 
 _WEEK_MS = 7 * DAY_MS
 
@@ -78,10 +78,15 @@ def dose_ahead_ng(program, week_ms, span_ms):
 
 
 def time_until_used_ms(program, week_ms, volume_nl, limit_ms):
-    """ms until `volume_nl` has been used at the program plus allowance, to one minute, or limit_ms if later."""
-    if nl_of_ng(dose_ahead_ng(program, week_ms, limit_ms), program.conc) < volume_nl:
+    """ms until `volume_nl` has been used at the program plus allowance, to one minute, or limit_ms if later.
+
+    Whole weeks are alike, so the search is within the week in which it ends.
+    """
+    week_ng = dose_ahead_ng(program, week_ms, _WEEK_MS)
+    weeks = volume_nl * program.conc // (1000 * week_ng) if week_ng else limit_ms // _WEEK_MS
+    if weeks * _WEEK_MS >= limit_ms:
         return limit_ms
-    least, most = 0, limit_ms // MINUTE_MS
+    least, most = max(0, weeks - 1) * WEEK_MIN, (weeks + 1) * WEEK_MIN
     while least < most:
         middle = (least + most) // 2
         if nl_of_ng(dose_ahead_ng(program, week_ms, middle * MINUTE_MS), program.conc) >= volume_nl:
