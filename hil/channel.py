@@ -31,7 +31,7 @@ def open_serial(url: str, baud: int = 115200, timeout_s: float = 0.0) -> Any:
         return serial.serial_for_url(url, baudrate=baud, timeout=timeout_s, exclusive=True)
     except FileNotFoundError:
         raise LinkError(f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`") from None
-    except (serial.SerialException, OSError, ValueError) as error:
+    except (serial.SerialException, OSError, ValueError, TypeError) as error:
         raise LinkError(_why_not_opened(url, error)) from error
 
 

@@ -15,8 +15,8 @@ from hil.errors import BenchError
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
 from hil.prescription import find_program, load_program
-from hil.quantity import span_text, whole
-from hil.scenario import find_scenario, load_scenario, shipped_scenarios
+from hil.quantity import span_text
+from hil.scenario import find_scenario, load_scenario, sample_span, shipped_scenarios
 from hil.targets.process import one_core
 from hil.targets.unix import UnixTarget
 
@@ -63,7 +63,7 @@ def _add_run(add: Callable[..., object]) -> None:
     add("scenario", help="a scenario file, or the name of a shipped one")
     add("--target", default="unix", help="unix (virtual time), or any pyserial URL like /dev/ttyACM0 (default: unix)")
     add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
-    add("--seed", type=int, help="of the simulated rig, instead of the scenario's")
+    add("--seed", type=_seed, help="of the simulated rig, instead of the scenario's")
     add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
     add("--balance", help="pyserial URL of an MT-SICS balance under a real pump")
     add("--sample", help='how often the three witnesses are read, like "15 min"')
@@ -79,9 +79,15 @@ def _add_serve(add: Callable[..., object]) -> None:
     add("--out", type=Path, help="keep the pump's flash and messages here")
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > 12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: a whole number, not negative")
+    return int(text)
+
+
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 3650")
     return int(text)
 
 
@@ -100,11 +106,12 @@ def _speed(text: str) -> float:
 
 def _run(args: argparse.Namespace) -> int:
     scenario = load_scenario(find_scenario(args.scenario))
-    sample_ms = whole(args.sample, "time (ms)", "--sample") if args.sample else None
+    sample_ms = sample_span(args.sample, "--sample") if args.sample is not None else None
     options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms)
     if reason := runner.why_skipped(scenario, options):
         print(f"skipped: {scenario.name} {reason}")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by a timeout: keep what was measured, as after Ctrl-C
     with one_core():
         found = _with_bar(scenario.name, args.quiet, lambda progress: runner.run(scenario, options, progress))
     _print_verdict(found, args.out)
@@ -125,7 +132,7 @@ def _with_bar(name: str, quiet: bool, work: Callable[[runner.Progress], result.R
 
 
 def _print_verdict(found: result.Result, out: Path) -> None:
-    print(f"{found.scenario}: {found.verdict.upper()} ({found.evidence}, {found.virtual_s:,.0f} s virtual in {found.wall_s:.1f} s)")
+    print(f"{found.scenario}: {found.verdict.upper()} ({found.evidence}, {found.virtual_s:,.0f} s since RUN in {found.wall_s:.1f} s)")
     if found.reason:
         print(f"  {found.reason}")
     volumes = (("programmed (oracle)", found.expected_nl), ("ledger", found.authorised_nl), ("motion witness", found.witnessed_nl))

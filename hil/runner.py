@@ -143,6 +143,8 @@ class Run:
         """Bring the pump to where the story begins. A refusal here ends the run: there is nothing to measure then."""
         try:
             fields = pump.open()
+            self.target.told_board(fields.get("board", ""))
+            self.result.evidence = self.target.evidence
             if self.target.virtual:
                 self.target.advance_to(self.target.now_ms() + BOOT_MS)
             firmware = {"firmware": fields.get("fw", "?"), "code hash": pump.identity().get("hash", "?"), "board": fields.get("board", "?")}

@@ -241,15 +241,16 @@ def _setup(table: Table) -> Setup:
     return Setup(
         as_flag(table.get("run", True), "setup.run"),
         as_int(table.get("seed", 1), "setup.seed"),
-        _sample(table.get("sample", "15 min")),
+        sample_span(table.get("sample", "15 min"), "setup.sample"),
         as_int(table.get("ticks_start", 0), "setup.ticks_start", 0, (1 << 30) - 1),
     )
 
 
-def _sample(value: object) -> int:
-    sample_ms = whole(value, "time (ms)", "setup.sample")
+def sample_span(value: object, where: str) -> int:
+    """How often the witnesses are read, in ms."""
+    sample_ms = whole(value, "time (ms)", where)
     if sample_ms < 1000:
-        raise InputError("setup.sample", f"{value!r} is too short: the witnesses are read at most once a second")
+        raise InputError(where, f"{value!r} is too short: the witnesses are read at most once a second")
     return sample_ms
 
 

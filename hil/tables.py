@@ -31,7 +31,7 @@ def load_toml(path: Path) -> dict[str, Any]:
     if path.exists() and not path.is_file():
         raise InputError("", "is no regular file", path)
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8-sig"))
         return content
     except FileNotFoundError:
         raise InputError("", "no such file", path) from None

@@ -104,7 +104,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 def test_a_serial_path_that_does_not_exist_is_exit_2_with_a_result(tmp_path: Path) -> None:
     code, found = run(tmp_path, written(tmp_path, "1 s"), "--target", "/dev/nothing-here")
-    assert (code, found["verdict"], found["evidence"]) == (2, "unusable", "MEASURED")
+    assert (code, found["verdict"], found["evidence"]) == (2, "unusable", "NOTHING MEASURED")
     assert "no such serial port" in found["reason"]
 
 
@@ -115,9 +115,9 @@ def test_a_busy_serial_path_is_exit_2(tmp_path: Path, served: tuple[str, Any]) -
     assert code == 2 and "busy" in found["reason"]
 
 
-def test_any_serial_path_can_be_run_and_is_measured(tmp_path: Path, served: tuple[str, Any]) -> None:
+def test_any_serial_path_can_be_run_and_its_figures_are_called_what_stands_behind_it(tmp_path: Path, served: tuple[str, Any]) -> None:
     code, found = run(tmp_path, written(tmp_path, "3 s", "1 s"), "--target", served[0])
-    assert (code, found["evidence"], found["balance_nl"], found["reason"]) == (0, "MEASURED", None, "")
+    assert (code, found["evidence"], found["balance_nl"], found["reason"]) == (0, "SIMULATED", None, "")
 
 
 def test_a_line_that_goes_away_in_mid_run_is_exit_2_and_keeps_what_was_measured(tmp_path: Path, served: tuple[str, Any]) -> None:

@@ -10,6 +10,7 @@ from hil.channel import Channel
 SIMULATED = "SIMULATED"
 EMULATED = "EMULATED"
 MEASURED = "MEASURED"
+NO_EVIDENCE = "NOTHING MEASURED"  # a line that never said what stands behind it
 
 
 class Target(ABC):
@@ -22,6 +23,9 @@ class Target(ABC):
     @abstractmethod
     def start(self) -> None:
         """Make the pump answer; TargetError or LinkError if it cannot."""
+
+    def told_board(self, board: str) -> None:  # noqa: B027 (most targets know it beforehand)
+        """The pump has said what it is; a target that cannot know beforehand takes its word of evidence from it."""
 
     @abstractmethod
     def channel(self) -> Channel:

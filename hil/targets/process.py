@@ -30,7 +30,7 @@ def find_micropython() -> str:
     """Path of the unix port: $MICROPYTHON, next to this Python, or on PATH."""
     named = os.environ.get("MICROPYTHON")
     if named:
-        if not os.access(named, os.X_OK):
+        if not Path(named).is_file() or not os.access(named, os.X_OK):
             raise TargetError(f"MICROPYTHON={named} is not a program that can be run: correct it or unset it")
         return named
     beside = Path(sys.executable).parent / "micropython"

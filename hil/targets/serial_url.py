@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 
 from hil.channel import Channel, SerialChannel
-from hil.targets.base import MEASURED, Target
+from hil.targets.base import MEASURED, NO_EVIDENCE, SIMULATED, Target
 
 
 class SerialUrlTarget(Target):
-    """`/dev/ttyACM0`, `rfc2217://bench7:4000`, `socket://...`: opened at start, closed at the end."""
+    """`/dev/ttyACM0`, `rfc2217://bench7:4000`, `socket://...`: opened at start, closed at the end.
 
-    evidence = MEASURED
+    What stands behind the line decides the word: a board is MEASURED, the unix port served by somebody is SIMULATED.
+    """
+
+    evidence = NO_EVIDENCE
     virtual = False
 
     def __init__(self, url: str, baud: int = 115200) -> None:
@@ -27,6 +30,9 @@ class SerialUrlTarget(Target):
     def channel(self) -> Channel:
         assert self._channel is not None, "start() first"
         return self._channel
+
+    def told_board(self, board: str) -> None:
+        self.evidence = SIMULATED if board == "unix" else MEASURED
 
     def now_ms(self) -> int:
         return int((time.monotonic() - self._zero) * 1000)
