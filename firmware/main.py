@@ -3,7 +3,9 @@
 import gc
 import sys
 
-BOOT_WATCHDOG = 2
+import micropython
+
+BOOT_WATCHDOG, BOOT_MAINT = 2, 4
 
 # Collect after so many bytes: early while loading, so that what stays lies close together and large blocks stay free.
 _COLLECT_LOADING = 8_192
@@ -31,15 +33,16 @@ MAKERS = {"linux": make_unix, "darwin": make_unix, "rp2": make_rp2}
 
 def main():
     try:
-        import micropython
-
         micropython.kbd_intr(-1)  # a stray 0x03 must not stop a running pump
-    except (ImportError, AttributeError):
-        pass
+    except AttributeError:
+        pass  # the unix port has no such key
     if sys.platform not in MAKERS:
         raise SystemExit("no hal for platform %s: see firmware/README.md" % sys.platform)
     gc.threshold(_COLLECT_LOADING)
     hal = MAKERS[sys.platform]()
+    if hal.boot_cause == BOOT_MAINT and sys.platform == "rp2":
+        micropython.kbd_intr(3)  # MAINT: nothing was fed and nothing moves; the REPL opens, a power cycle leaves it
+        return
     from doseloop.controller import Controller
 
     gc.collect()
