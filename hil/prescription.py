@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from hil.errors import InputError
 from hil.quantity import clock_minutes, quantity, whole, whole_units
@@ -324,9 +323,3 @@ def _merged(segments: Segments, rates: Rates, first: int) -> Segments:
         else:
             merged.append((start, dose))
     return tuple(merged)
-
-
-def summary(program: Program) -> dict[str, Any]:
-    """What `program check` prints."""
-    doses = {day: program.day_ng(day) for day in DAYS}
-    return {"name": program.name, "conc_mcg_ml": program.conc_mcg_ml, "day_ng": doses, "hash": program.hash()}

@@ -71,7 +71,7 @@ def _check_value(name: str, key: str, value: object, kind: str) -> None:
     else:
         fits = True
     if not fits:
-        raise FaultError(f"fault {name}: {key} = {value!r} is no {kind} in its range")
+        raise FaultError(f"fault {name}: {key} = {value!r} is no {kind} from 0 to {100 if key == 'percent' else 10**9}")
 
 
 def begin(rig: Rig, name: str, params: dict[str, Any]) -> None:

@@ -41,7 +41,6 @@ class LockStep:
         self.ticks_start = 0  # what ticks_ms reads at a boot
         self.service_strap = False
         self.hung = False  # the processor computes no more; only the watchdog gets it back
-        self.exchanges = 0
         self.chain_start_ms = 0  # when a lease was last put into an idle engine
         self.tones: list[tuple[int, int]] = []  # (virtual ms, signal)
         self.boots: list[tuple[int, int]] = []  # (virtual ms, cause)
@@ -261,7 +260,6 @@ class LockStep:
             | (KEY_SERVICE if self.service_strap else 0)
         )
         ticks = (self.ticks_start + self.now_ms - self._boot_ms) & WRAP_MASK
-        self.exchanges += 1
         try:
             os.write(
                 process.tx,
