@@ -133,9 +133,6 @@ class Hal:
         self._us = us % 1000
         return self._ms
 
-    def tick_us(self):
-        return self._us
-
     def port_open(self):
         return self._port.value() == 1
 

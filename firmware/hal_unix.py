@@ -104,9 +104,6 @@ class UnixHal:
     def ticks_ms(self):
         return self._input[_TICKS]
 
-    def tick_us(self):
-        return self._input[_US]
-
     def idle(self, wait_ms):
         self._exchange(_IDLE, wait_ms, 0)
 

@@ -5,7 +5,7 @@ the handler decides. A refusal has changed nothing.
 """
 
 from doseloop import records
-from doseloop.label import CLOCK_LEAD_S, TTL_MAX_S
+from doseloop.label import CLOCK_LEAD_S, POPULATIONS, TTL_MAX_S
 from doseloop.port import refuse_catheter_port
 from doseloop.units import Refusal, parse_date, parse_integer, parse_quantity, printable
 
@@ -107,7 +107,7 @@ VERBS = {
     "THER:IMPORT": (
         "service",
         {
-            "population": ("w", ("spinal", "cerebral", "pediatric")),
+            "population": ("w", POPULATIONS),
             "birth": ("d",),
             "phase": ("w", ("screened", "first", "titration", "maintenance")),
             "hash?": ("h", 16),

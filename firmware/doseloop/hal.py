@@ -5,7 +5,6 @@ of real hardware. Nothing here touches a pin.
 
 Attributes and calls (all quantities are integers):
   ticks_ms()            milliseconds, 30 bits, wrapping; compare only by ticks_diff
-  tick_us()             microseconds elapsed inside that millisecond (0 where not known)
   put(n, gap_us, period_us)   queue a lease: wait gap, then n times {wait period, pulse}; it starts at the end of the
                         lease before, or now if the engine is idle; must not allocate
   room()                leases the engine's queue can still take without blocking

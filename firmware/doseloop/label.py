@@ -3,7 +3,7 @@
 Sections are those of the prescribing information (the authority). Doses are ng, waits ms, percentages whole numbers.
 """
 
-from doseloop.units import DAY_MS, HOUR_MS, const
+from doseloop.units import HOUR_MS, const
 
 SPINAL, CEREBRAL, PEDIATRIC = "spinal", "cerebral", "pediatric"
 POPULATIONS = (SPINAL, CEREBRAL, PEDIATRIC)
@@ -35,7 +35,6 @@ REFILL_CAPACITY_PART = const(4)  # a refill that licenses brings at least 1/4 of
 
 # One reduction is at most 20 %: 2.6.
 DECREASE_KEEPS_PERCENT = const(80)
-DECREASE_WINDOW_MS = DAY_MS
 
 # Ranges of 2.6 as hard daily maxima (project, R-MNT-3), and the figures below which a program is noted.
 DAILY_MAX_NG = {SPINAL: 2_003_000, CEREBRAL: 1_400_000, PEDIATRIC: 1_400_000}
@@ -48,16 +47,8 @@ LIMITED_EXPERIENCE_NG = const(1_000_000)  # "limited experience": 2.6
 SEGMENT_CONFIRM_HIGH, SEGMENT_CONFIRM_LOW = 120, 80
 SEGMENT_MAX, SEGMENT_MIN = 200, 50
 
-# Concentrations: 3, 2.3; screening exactly 50: 2.2.
-STOCK_MCG_ML = (500, 1000, 2000)
+# Concentrations of a filled reservoir: 3, 2.3.
 CONC_MIN_MCG_ML, CONC_MAX_MCG_ML = 51, 2000
-CONC_SCREEN_MCG_ML = const(50)
-
-# Catheter complication hints: 2.5, 2.6; figures of the project, R-MNT-4.
-REFUSED_STEPS_WINDOW_MS = 7 * DAY_MS
-REFUSED_STEPS_COUNT = const(2)
-ESCALATION_PERCENT = const(150)
-ESCALATION_WINDOW_MS = 30 * DAY_MS
 
 # Basal of any 24 h after a clock correction: project, R-PRF-4.
 CLOCK_SLACK_PERCENT = const(101)
@@ -78,9 +69,6 @@ WITHDRAWAL_WINDOW_MS = 6 * HOUR_MS
 WITHDRAWAL_PERCENT = const(50)
 STOPPED_HIGH_MS = 48 * HOUR_MS
 BOLUS_SHORT_PERCENT = const(2)
-
-# Observation after a refill or a change of program: 5.1, 5.3; length is the project's.
-OBSERVATION_H, OBSERVATION_MIN_H, OBSERVATION_MAX_H = 24, 1, 72
 
 # Storage of the filled reservoir: 11, 16; 40 C is the project's figure, R-STO-1. Tenths of a degree.
 TEMPERATURE_HIGH, TEMPERATURE_LOW = 400, 10

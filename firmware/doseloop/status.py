@@ -148,6 +148,7 @@ def _motion(pump):
         ("slack", pump.board["witness_slack_counts"]),
         ("counts_per_turn", pump.board["encoder_counts_per_turn"]),
         ("dropped_events", pump.wire.dropped),
+        ("frame_errors", pump.wire.frame_errors),
     ]
 
 

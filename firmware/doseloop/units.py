@@ -162,11 +162,6 @@ def age_years(birth, today):
     return today[0] - birth[0] - ((today[1], today[2]) < (birth[1], birth[2]))
 
 
-def weekday_of_unix_days(days):
-    """0 for Monday; 1970-01-01 was a Thursday."""
-    return (days + 3) % 7
-
-
 class Ratio:
     """A non-negative rational num/den that only compares and adds: percentages never round (R-DOSE-1)."""
 

@@ -64,7 +64,6 @@ class StepEngine:
         self.now_us = 0
         self.count = 0  # pulses on the step pin since boot
         self.queued = 0  # pulses ever put since boot, less those revoked
-        self.starved = 0  # times a lease was put when the one before had already ended
         self._queue: deque[_Lease] = deque()
         self._edges = EdgeLog()
 
@@ -97,8 +96,6 @@ class StepEngine:
         """Queue a lease behind the others; an idle engine starts it now."""
         if n < 0 or gap_us < 0 or period_us < 0 or (n and not period_us):
             raise LeaseError(f"no engine can run the lease n={n} gap={gap_us} us period={period_us} us")
-        if not self._queue:
-            self.starved += 1
         self._queue.append(_Lease(self.end_us, n, gap_us, period_us))
         self.queued += n
 
