@@ -125,7 +125,7 @@ class Hal:
         self._port_edge = True
 
     def ticks_ms(self):
-        """Kept from the microseconds, so that tick_us belongs to it; asked at least every 8 min, as the watchdog makes sure."""
+        """Counted from the microseconds, so that no part of one is lost; asked at least every 8 min, as the watchdog makes sure."""
         now = time.ticks_us()
         us = self._us + time.ticks_diff(now, self._last_us)
         self._last_us = now
