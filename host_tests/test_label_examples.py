@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doseloop.judge import Case, check, confirmations
 from doseloop.program import Program
-from doseloop.therapy import Case, Therapy, confirmations
+from doseloop.therapy import Therapy
 from doseloop.units import DAY_MS, HOUR_MS, Ratio, Refusal, age_years, date_of_unix_days, unix_days
 from hil.oracle.program import flat_lines
 
@@ -35,7 +36,7 @@ def program(mcg, conc=500, name="p"):
 def therapy(mcg, population="spinal", phase="titration", birth=(1980, 5, 1), screen=50, effect="short", ago=DAY_MS):
     """A therapy taken over at elapsed 0, running `mcg` a day (None: only screened)."""
     found = Therapy()
-    record = dict(population=population, birth=birth, phase=phase, screen_ng=screen * 1000, effect=effect, increase_ago_ms=ago)
+    record = dict(population=population, birth=birth, injury=None, phase=phase, screen_ng=screen * 1000, effect=effect, increase_ago_ms=ago)
     found.import_record(record, program(mcg) if mcg else None, 0)
     if mcg:
         found.note_running(0, True)
@@ -45,7 +46,7 @@ def therapy(mcg, population="spinal", phase="titration", birth=(1980, 5, 1), scr
 def verdict(found, mcg, now=0, today=TODAY, conc=500, **more):
     case = Case(now, today, 0, conc, BOARD, Given(), more.get("attended", True), more.get("reason"))
     try:
-        found.check(program(mcg), case)
+        check(found, program(mcg), case)
     except Refusal as refusal:
         return refusal.code
     return "OK"
@@ -100,7 +101,7 @@ def test_the_first_program_is_flat():
     found = therapy(None, phase="screened")
     shaped = Program(["name=p", "conc=500", "seg.all.00:00=50000", "seg.all.12:00=40000"])
     with pytest.raises(Refusal) as refusal:
-        found.check(shaped, Case(0, TODAY, 0, 500, BOARD, Given(), True))
+        check(found, shaped, Case(0, TODAY, 0, 500, BOARD, Given(), True))
     assert refusal.value.code == "START_FLAT"
 
 
@@ -178,7 +179,7 @@ def test_without_a_positive_response_on_record_no_chronic_program_starts():
 @pytest.mark.req("R-UNIT-3")
 def test_a_refusal_names_rule_limit_offending_figure_and_section():
     with pytest.raises(Refusal) as refusal:
-        therapy(100).check(program(131), Case(0, TODAY, 0, 500, BOARD, Given(), True))
+        check(therapy(100), program(131), Case(0, TODAY, 0, 500, BOARD, Given(), True))
     assert refusal.value.text == "131 over 130 mcg/day, 30 % on 100, label 2.5"
 
 
@@ -189,9 +190,9 @@ def test_a_change_that_puts_two_peaks_into_one_24_hours_is_refused():
     found = therapy(100)
     found.last_run = morning
     with pytest.raises(Refusal) as refusal:
-        found.check(evening, Case(0, TODAY, 12 * HOUR_MS, 500, BOARD, Given(morning, 12 * HOUR_MS), True))
+        check(found, evening, Case(0, TODAY, 12 * HOUR_MS, 500, BOARD, Given(morning, 12 * HOUR_MS), True))
     assert refusal.value.code == "STEP_CAP"
-    found.check(evening, Case(0, TODAY, 0, 500, BOARD, Given(morning), True))
+    check(found, evening, Case(0, TODAY, 0, 500, BOARD, Given(morning), True))
 
 
 @pytest.mark.req("R-POP-1")

@@ -13,10 +13,10 @@ REPO = Path(__file__).parent.parent
 # What is broken: file, text, what it becomes, and the test that must then fail.
 MUTANTS = {
     "an off-by-one in the step cap": (
-        "therapy.py", "at_most(100 + percent, base)", "at_most(101 + percent, base)", "test_label_examples.py",
+        "judge.py", "at_most(100 + percent, base.daily)", "at_most(101 + percent, base.daily)", "test_label_examples.py",
     ),
     "a wait one millisecond short": (
-        "therapy.py", "if since < label.INCREASE_WAIT_MS:", "if since < label.INCREASE_WAIT_MS - 1:", "test_label_examples.py",
+        "judge.py", "label.INCREASE_WAIT_MS - now)", "label.INCREASE_WAIT_MS - 1 - now)", "test_label_examples.py",
     ),
     "a lost remainder": ("dosing.py", "self._remainder = self._remainder * den // self._den", "self._remainder = 0", "test_dosing.py"),
     "a lease of a revoked chain": ("dosing.py", "(self._anchors and self._next_lease())", "self._next_lease()", "test_dosing.py"),

@@ -152,7 +152,7 @@ def test_a_program_with_a_day_that_does_not_begin_at_midnight_is_incomplete():
     staging.set("conc", "500mcg/ml")
     staging.segment("mon", "00:00", "100ng")
     with pytest.raises(Refusal) as refusal:
-        staging.program()
+        Program(staging.lines())
     assert refusal.value.code == "MISSING"
     assert "tue" in refusal.value.text
 

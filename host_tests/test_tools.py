@@ -76,6 +76,7 @@ def test_the_import_contracts_name_the_chain_of_the_design():
     tomllib = pytest.importorskip("tomllib")
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     chains = [contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers"]
-    assert ["doseloop." + name for name in ("therapy", "program", "label", "units")] in chains
+    design = ["doseloop." + name for name in ("therapy", "program", "label", "units")]
+    assert design in [[layer for layer in chain if layer in design] for chain in chains]
     assert ["doseloop." + name for name in ("dosing", "schedule", "units")] in chains
     assert ["hil.oracle"] in [contract.get("source_modules") for contract in settings["contracts"]]

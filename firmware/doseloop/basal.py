@@ -35,7 +35,7 @@ class Basal:
             return None
         ng, in_ms, for_ms = self._wanted(elapsed)
         self.held_low = False
-        if self._is_guarded(elapsed):
+        if self._is_guarded(elapsed) and not self.program.is_taper:
             for_ms = min(for_ms, _GUARD_STEP_MS)
             self.held_low = not self._fits(elapsed, for_ms, ng, in_ms)
             if self.held_low:
@@ -44,10 +44,21 @@ class Basal:
         return ng, in_ms, for_ms
 
     def _wanted(self, elapsed):
-        if self.lowest or not self._clock.is_set():
+        course_ms = self.course_ms(elapsed)
+        if course_ms is None or (self.lowest and not self.program.is_taper):
             ng, in_ms = self.program.lowest_rate()
             return ng, in_ms, DAY_MS
-        return self.program.rate_at(self._clock.week_ms(elapsed))
+        return self.program.rate_at(course_ms)
+
+    def course_ms(self, elapsed):
+        """Where the program in force is at a time: ms of the week by the clock, of a taper since its start; None without a clock."""
+        if self.program.is_taper:
+            return 0 if self.program.start is None else elapsed - self.program.start
+        return self._clock.week_ms(elapsed) if self._clock.is_set() else None
+
+    def is_over(self, elapsed):
+        """A drug holiday has come to its zero (R-HOL-1)."""
+        return self.program is not None and self.program.is_taper and self.program.is_over(elapsed)
 
     def rate_ng_h(self, elapsed):
         """The basal rate now, in ng/h rounded down, for a person."""
@@ -144,11 +155,12 @@ class Basal:
         if since is None or not active or self.program is None or now <= since:
             return
         den = self.program.conc * 1000
-        if self.lowest or self.held_low or not self._clock.is_set():
+        course_ms = self.course_ms(since)
+        if course_ms is None or ((self.lowest or self.held_low) and not self.program.is_taper):
             ng, in_ms = self.program.lowest_rate()
             self.programmed.add(ng * (now - since) * steps_per_ml, in_ms * den)
         else:
-            dose = self.program.dose_between(self._clock.week_ms(since), now - since)
+            dose = self.program.dose_between(course_ms, now - since)
             self.programmed.add(dose.num * steps_per_ml, dose.den * den)
 
     def restore_programmed(self, total, elapsed):

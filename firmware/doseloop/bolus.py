@@ -92,7 +92,8 @@ class Deliveries:
         lockout_ms = program.bolus[2] * 1000
         since = now - self._bolus_start if self._bolus_start is not None else lockout_ms
         if since < lockout_ms:
-            raise Refusal("LOCKOUT", "next bolus in %s, lockout %s" % (span_text(lockout_ms - since), span_text(lockout_ms)))
+            wait = lockout_ms - since
+            raise Refusal("LOCKOUT", "next bolus in %s, lockout %s" % (span_text(wait), span_text(lockout_ms)), [("wait", "%dms" % wait)])
 
     def _check_window(self, program, volume_nl, now):
         """Boluses of 24 h plus a full window of basal as programmed against the daily dose (R-BOL-2)."""
@@ -100,8 +101,10 @@ class Deliveries:
         wanted = -(-volume_nl * program.conc // 1000)
         if program.daily < program.high.plus(given + wanted):
             text = "%s given and %s asked over the allowance of %s mcg in 24 h; room again in %s"
-            wait = span_text(self._room_in(program, wanted, now))
-            raise Refusal("WINDOW_MAX", text % (mcg_text(given), mcg_text(wanted), mcg_text(program.bolus[3]), wait))
+            wait = self._room_in(program, wanted, now)
+            fields = [("most", "%dng" % max(0, program.bolus[3] - given)), ("wait", "%dms" % wait)]
+            figures = (mcg_text(given), mcg_text(wanted), mcg_text(program.bolus[3]), span_text(wait))
+            raise Refusal("WINDOW_MAX", text % figures, fields)
 
     def _room_in(self, program, wanted, now):
         """ms until enough of the boluses given is older than 24 h."""

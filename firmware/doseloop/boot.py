@@ -3,11 +3,11 @@
 After any reset: nothing is made up, nothing is withheld (R-ALM-11). Only storage without a good copy withholds basal.
 """
 
-from doseloop import records
+from doseloop import label, records
 from doseloop.bolus import CATEGORY, Delivery
 from doseloop.hal import BOOT_WATCHDOG
 from doseloop.ledger import DOSE
-from doseloop.units import DAY_MS, collect_garbage, nl_of_steps
+from doseloop.units import DAY_MS, collect_garbage, ng_of_nl, nl_of_steps
 from doseloop.windows import QUARTER_MS
 
 _COLLECT_EVERY = 32  # records: what stays must not be strewn between what goes, or no large block is left
@@ -95,6 +95,7 @@ class _Replay:
             self._bolus_ng += delivery.ng(delivery.made_nl)
         if elapsed >= self.state_at and not self._pump.deliveries.seen(delivery.number):
             self._pump.deliveries.restore(delivery, outcome)
+            _tell_trial(self._pump, delivery, outcome)
         self.unbooked = delivery
 
     def _take_sample(self, kind, elapsed, values):
@@ -157,7 +158,17 @@ def _book_cut_off(pump, delivery):
     pump.deliveries.last_result = delivery.number
     if delivery.verb == "DOSE:PRIME":
         pump.prime_left_nl = max(0, pump.prime_left_nl - delivery.volume_nl)
+    _tell_trial(pump, delivery, "UNCERTAIN")
     pump.keeper.log(records.RESET, "%s %08x UNCERTAIN" % (delivery.verb, delivery.number))
+
+
+def _tell_trial(pump, delivery, outcome):
+    """A screening dose newer than the saved state: it starts the 24 h, whatever became of it (R-SCR-2)."""
+    if delivery.verb == "DOSE:SCREEN":
+        trial = pump.therapy.trial
+        trial.begin(ng_of_nl(delivery.volume_nl, delivery.conc), delivery.started)
+        trial.end(outcome, delivery.ended)
+        pump.therapy.phase = label.SCREENING
 
 
 def _report(pump, torn, verdict, outage_ms):

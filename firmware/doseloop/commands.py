@@ -5,7 +5,16 @@ the handler decides. A refusal has changed nothing.
 """
 
 from doseloop import records
-from doseloop.label import CLOCK_LEAD_S, POPULATIONS, TTL_MAX_S
+from doseloop.label import (
+    CLOCK_LEAD_S,
+    HOLIDAY_DAYS_MOST,
+    OBSERVE_LEAST_H,
+    OBSERVE_MOST_H,
+    POPULATIONS,
+    SCREEN_TIME_MOST_S,
+    SCREEN_TIME_S,
+    TTL_MAX_S,
+)
 from doseloop.port import refuse_catheter_port
 from doseloop.units import Refusal, parse_date, parse_integer, parse_quantity, printable
 
@@ -18,6 +27,7 @@ _DATED = {"id": _ID, "at": ("q", "s", 0, 99_999_999_999), "ttl": ("q", "s", 0, T
 _DAY_WORDS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "all")
 _FROM = {"from?": ("n", 0, 9_999_999)}
 _YES = ("w", ("yes", "no"))
+_OBSERVE = {"observe?": ("q", "h", OBSERVE_LEAST_H, OBSERVE_MOST_H)}
 
 
 def _with(*tables):
@@ -33,7 +43,7 @@ VERBS = {
     "*IDN?": ("ask", {}),
     "HELP": ("ask", {}),
     "DICT?": ("ask", _FROM),
-    "STAT?": ("ask", {"part?": ("w", ("therapy", "supplies", "account", "motion"))}),
+    "STAT?": ("ask", {"part?": ("w", ("therapy", "caps", "trial", "supplies", "account", "motion"))}),
     "ALAR?": ("ask", _FROM),
     "PROG?": ("ask", _FROM),
     "LOG?": ("ask", _FROM),
@@ -54,17 +64,27 @@ VERBS = {
         },
     ),
     "PROG:SEG": ("operator", {"day": ("w", _DAY_WORDS), "from": ("t", 5), "dose": ("t", 24)}),
+    "PROG:TAPER": ("operator", {"day": ("n", 1, HOLIDAY_DAYS_MOST), "dose": ("t", 24)}),
     "PROG:CHECK?": ("ask", {"reason?": ("w", ("OVERDOSE",))}),
     "PROG:COMMIT": (
         "operator",
         _with(
             {"hash": ("h", 16), "confirm?": ("h", 8), "reason?": ("w", ("OVERDOSE",)), "attended?": _YES, "route?": ("t", 16)},
+            _OBSERVE,
             _DATED,
         ),
     ),
     "RUN": ("operator", _DATED),
     "EMPTY": ("operator", {"id": _ID}),
     "DOSE:BOLUS": ("operator", _with({"volume": _VOLUME, "path": ("t", 24)}, _DATED)),
+    "DOSE:SCREEN": (
+        "operator",
+        _with(
+            {"dose": ("q", "mcg", 1, 1000), "path": ("t", 24), "time?": ("q", "s", SCREEN_TIME_S, SCREEN_TIME_MOST_S)},
+            {"attended?": _YES, "route?": ("t", 16)},
+            _DATED,
+        ),
+    ),
     "DOSE:PRIME": ("operator", _with({"volume": _VOLUME, "path": ("t", 24), "connected": _YES, "confirm?": ("h", 8)}, _DATED)),
     "RES:REFILL": (
         "operator",
@@ -81,6 +101,7 @@ VERBS = {
                 "attended?": _YES,
             },
             _FLUID_DATE,
+            _OBSERVE,
             _DATED,
         ),
     ),
@@ -104,11 +125,19 @@ VERBS = {
     "ALAR:ACK": ("operator", {"id": ("t", 24)}),
     "ALAR:MUTE": ("operator", {}),
     "ALAR:TEST": ("operator", {}),
+    "SCREEN:RESPONSE": ("operator", {"result?": ("w", ("positive", "inadequate")), "effect?": ("w", ("short", "long")), "id": _ID}),
+    "SCREEN:NEW": ("service", {"id": _ID}),
+    "THER:RECORD": (
+        "operator",
+        {"population": ("w", POPULATIONS), "birth": ("d",), "injury": ("t", 10), "confirm?": ("h", 8)},
+    ),
+    "THER:RESPONSE": ("operator", {"result": ("w", ("adequate", "inadequate")), "id": _ID}),
     "THER:IMPORT": (
         "service",
         {
             "population": ("w", POPULATIONS),
             "birth": ("d",),
+            "injury?": ("t", 10),
             "phase": ("w", ("screened", "first", "titration", "maintenance")),
             "hash?": ("h", 16),
             "screen": ("q", "mcg", 25, 100),
@@ -121,14 +150,14 @@ VERBS = {
             "confirm?": ("h", 8),
         },
     ),
-    "THER:PHASE": ("operator", {"phase": ("w", ("maintenance",))}),
+    "THER:PHASE": ("operator", {"phase": ("w", ("maintenance", "titration"))}),
     "TEST:FLOW": ("service", _with({"volume": _VOLUME, "rate": ("q", "nl/h", 1000, 150_000_000)}, _DATED)),
     "TEST:BOLUS": ("service", _with({"volume": _VOLUME, "time": ("q", "s", 1, 86_400)}, _DATED)),
     "MAINT": ("service", {}),
 }
 
 # Verbs that a reservoir of test fluid forbids (R-CAL-2).
-_THERAPY_VERBS = ("PROG:COMMIT", "RUN", "DOSE:BOLUS", "DOSE:PRIME", "THER:IMPORT", "THER:PHASE")
+_THERAPY_VERBS = ("PROG:COMMIT", "RUN", "DOSE:BOLUS", "DOSE:PRIME", "DOSE:SCREEN", "THER:IMPORT", "THER:PHASE")
 
 
 def needs(verb):

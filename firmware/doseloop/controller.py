@@ -11,6 +11,7 @@ from doseloop.deliver import DELIVER
 from doseloop.operate import CHANGE
 from doseloop.pump import REPORT_MS, Pump
 from doseloop.status import ASK
+from doseloop.treat import TREAT
 from doseloop.units import const
 from doseloop.watch import Watch
 from doseloop.wire import Wire
@@ -32,6 +33,7 @@ class Controller:
         handlers.update(ASK)
         handlers.update(CHANGE)
         handlers.update(DELIVER)
+        handlers.update(TREAT)
         self._commands = Commands(pump, handlers)
         self.wire = pump.wire = Wire(
             hal.serial, self._handle, needs, hal.random32, pump.keys, self._elapsed, pump.log_access

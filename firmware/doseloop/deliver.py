@@ -1,9 +1,12 @@
 """The verbs that deliver beside basal: each handler asks the rules in the order of REQUIREMENTS.md, then begins it."""
 
+from doseloop import label
 from doseloop.alarms import STOP
 from doseloop.guards import require_calibration, require_confirmation, require_no_delivery, require_rest
+from doseloop.judge import check_age
 from doseloop.port import require_closed, require_path
-from doseloop.units import HOUR_MS, SECOND_MS, Refusal, nl_of_steps
+from doseloop.screening import volume_nl
+from doseloop.units import HOUR_MS, NG_PER_MCG, SECOND_MS, Refusal, nl_of_steps
 
 
 def give_bolus(pump, fields, request):
@@ -13,12 +16,46 @@ def give_bolus(pump, fields, request):
     require_closed(pump.port)
     program = pump.basal.program
     pump.watch.settle_force(pump.clock.elapsed)
-    high = pump.alarms.top() if pump.alarms.any_high() else None if pump.tested else "self-test"
-    pump.deliveries.check_bolus(program, fields["volume"], pump.clock.elapsed, high)
+    pump.deliveries.check_bolus(program, fields["volume"], pump.clock.elapsed, _forbidding(pump))
     if not pump.delivering:
         raise Refusal("STATE", "a bolus needs a running program; RUN first")
     span_ms = program.bolus[1] * SECOND_MS
     return _begin(pump, request.verb, fields, fields["volume"], span_ms)
+
+
+def _forbidding(pump):
+    """The alarm or self-test that forbids boluses now, or None (R-BOL-3)."""
+    return pump.alarms.top() if pump.alarms.any_high() else None if pump.tested else "self-test"
+
+
+def screen(pump, fields, request):
+    """A screening dose (R-SCR-1 to R-SCR-3): 50 mcg/mL, evenly over at least a minute, while nothing runs."""
+    therapy, now = pump.therapy, pump.clock.elapsed
+    require_no_delivery(pump)
+    if therapy.population is None or therapy.phase not in (label.NONE, label.SCREENING):
+        raise Refusal("STATE", "no trial is open, phase %s; THER:RECORD, or SCREEN:NEW (service)" % therapy.phase)
+    require_calibration(pump)
+    require_path(fields, "path", "pump")
+    if "route" in fields:
+        require_path(fields, "route", "intrathecal")
+    require_closed(pump.port)
+    if fields.get("attended") != "yes":
+        raise Refusal("UNATTENDED", "screening needs attended=yes: trained staff and resuscitation present, label 5.3")
+    check_age(therapy.birth, pump.clock.today())
+    dose_ng = fields["dose"] * NG_PER_MCG
+    therapy.trial.check_dose(dose_ng, therapy.population)
+    if pump.reservoir.conc != label.SCREEN_CONC:
+        text = "screening wants %d mcg/ml, the reservoir holds %d, label 2.3"
+        want = [("want", "%dmcg/ml" % label.SCREEN_CONC)]
+        raise Refusal("CONCENTRATION", text % (label.SCREEN_CONC, pump.reservoir.conc), want)
+    therapy.trial.check_gap(now)
+    forbidding = _forbidding(pump)
+    if forbidding:
+        raise Refusal("ALARM_ACTIVE", "no bolus during %s; see ALAR?" % forbidding)
+    reply = _begin(pump, request.verb, fields, volume_nl(dose_ng), fields.get("time", label.SCREEN_TIME_S) * SECOND_MS)
+    therapy.phase = label.SCREENING
+    therapy.trial.begin(dose_ng, pump.clock.elapsed)
+    return reply
 
 
 def prime(pump, fields, request):
@@ -33,7 +70,8 @@ def prime(pump, fields, request):
         raise Refusal("STATE", "the reservoir holds no drug; RES:REFILL first")
     if fields["volume"] > pump.prime_left_nl:
         text = "%d nl asked, %d nl of dead volume left to prime; record a new tube first"
-        raise Refusal("PRIME_DONE", text % (fields["volume"], pump.prime_left_nl))
+        most = [("most", "%dnl" % pump.prime_left_nl)]
+        raise Refusal("PRIME_DONE", text % (fields["volume"], pump.prime_left_nl), most)
     require_confirmation(["CONFIRM_PRIME"], "prime %d" % fields["volume"], fields)
     rate_nl_h = pump.board["prime_nl_h"]
     return _begin(pump, request.verb, fields, fields["volume"], _span_ms(fields["volume"], rate_nl_h))
@@ -90,6 +128,7 @@ def _require_board_rate(pump, rate_nl_h):
 DELIVER = {
     "DOSE:BOLUS": give_bolus,
     "DOSE:PRIME": prime,
+    "DOSE:SCREEN": screen,
     "CAL:MOVE": move,
     "TEST:FLOW": test_flow,
     "TEST:BOLUS": test_bolus,

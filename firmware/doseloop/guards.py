@@ -7,6 +7,12 @@ from doseloop.units import Refusal
 from doseloop.watch import calibration_fault
 
 
+def once(pump, fields, verb):
+    """Remember the id; the save of what it does keeps it, so that it is never executed twice."""
+    pump.deliveries.remember(int(fields["id"], 16), verb, "DONE")
+    pump.last_command = (verb, fields["id"], "DONE")
+
+
 def require_rest(pump, what):
     if pump.run:
         raise Refusal("STATE", "%s only while stopped; STOP first" % what)

@@ -3,22 +3,34 @@
 Sections are those of the prescribing information (the authority). Doses are ng, waits ms, percentages whole numbers.
 """
 
-from doseloop.units import HOUR_MS, const
+from doseloop.units import DAY_MS, HOUR_MS, const
 
 SPINAL, CEREBRAL, PEDIATRIC = "spinal", "cerebral", "pediatric"
 POPULATIONS = (SPINAL, CEREBRAL, PEDIATRIC)
 
-PHASES = ("none", "screened", "first", "titration", "maintenance", "holiday")
+# Phases of a therapy: 2.2 to 2.6. UNSCREENED ones take no chronic program: R-SCR-5.
+NONE, SCREENING, SCREENED, NOT_CANDIDATE = "none", "screening", "screened", "not_candidate"
+FIRST, TITRATION, MAINTENANCE, HOLIDAY = "first", "titration", "maintenance", "holiday"
+UNSCREENED = (NONE, SCREENING, NOT_CANDIDATE)
 
 # Smallest age for which safety was established: 1, 8.4. "Pediatric" is under 18; doses change at 12: 2.6.
 MIN_AGE_YEARS = const(4)
 ADULT_YEARS = const(18)
 OLDER_CHILD_YEARS = const(12)
+INJURY_YEARS = const(1)  # wait after a brain injury: 1, R-POP-1
 
 # First chronic dose as a multiple of the positive screening dose: 2.5.
 START_PERCENT_SHORT_EFFECT = const(200)
 START_PERCENT_LONG_EFFECT = const(100)
-SCREEN_DOSES_NG = (25_000, 50_000, 75_000, 100_000)  # 2.2
+
+# Screening trial: 2.2, 2.3. The first entry is for pediatric trials only.
+SCREEN_DOSES_NG = (25_000, 50_000, 75_000, 100_000)
+SCREEN_CONC = const(50)  # mcg/mL
+SCREEN_TIME_S = const(60)  # "not less than one minute"
+SCREEN_TIME_MOST_S = const(900)  # one reservation of the account
+SCREEN_GAP_MS = const(24 * 3_600_000)
+RESPONSE_WAIT_MS = const(4 * 3_600_000)
+LONG_EFFECT_MS = const(8 * 3_600_000)  # 2.5
 
 # No increase in the first 24 h, then one in any 24 h: 2.5.
 STEADY_STATE_MS = const(24 * 3_600_000)
@@ -32,6 +44,18 @@ MAINTENANCE_PERCENT = {SPINAL: (40, 10), CEREBRAL: (20, 5), PEDIATRIC: (20, 5)}
 MAINTENANCE_REFILL_MS = const(24 * 3_600_000)  # the increase follows the refill within this: project, R-MNT-1
 REFILL_SPACING_MS = const(72 * 3_600_000)  # project, R-MNT-1
 REFILL_CAPACITY_PART = const(4)  # a refill that licenses brings at least 1/4 of the capacity: project, R-MNT-1
+
+# A return after an interruption is limited to a first program's dose: 5.5; the figure is the project's, R-WDR-1.
+LONG_IDLE_MS = 14 * DAY_MS
+
+# Drug holiday: 2.6 names a reduction over two to four weeks, R-HOL-1.
+HOLIDAY_DAYS_LEAST, HOLIDAY_DAYS_MOST = 14, 28
+
+# What suggests a catheter complication: 2.5, 2.6; the figures are the project's, R-MNT-4.
+SUSPECT_PERCENT = const(150)
+SUSPECT_SPAN_MS = 30 * DAY_MS
+SUSPECT_REFUSALS_MS = 7 * DAY_MS
+SUSPECT_CLIMBS = const(3)
 
 # One reduction is at most 20 %: 2.6.
 DECREASE_KEEPS_PERCENT = const(80)
@@ -49,6 +73,9 @@ SEGMENT_MAX, SEGMENT_MIN = 200, 50
 
 # Concentrations of a filled reservoir: 3, 2.3.
 CONC_MIN_MCG_ML, CONC_MAX_MCG_ML = 51, 2000
+
+# Observation after a refill or a change, hours: project, R-FIL-4.
+OBSERVE_LEAST_H, OBSERVE_MOST_H = 1, 72
 
 # Basal of any 24 h after a clock correction: project, R-PRF-4.
 CLOCK_SLACK_PERCENT = const(101)
@@ -94,4 +121,4 @@ def daily_low_ng(population, age):
 
 def step_percent(population, phase):
     """(most, least) percent of one increase in this phase (R-TIT-1, R-TIT-2, R-MNT-1)."""
-    return (MAINTENANCE_PERCENT if phase == "maintenance" else TITRATION_PERCENT)[population]
+    return (MAINTENANCE_PERCENT if phase == MAINTENANCE else TITRATION_PERCENT)[population]

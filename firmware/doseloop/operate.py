@@ -1,13 +1,13 @@
 """The verbs that change something: each handler asks the rules in the order of REQUIREMENTS.md, then acts through pump.py."""
 
-from doseloop import label
-from doseloop.guards import require_calibration, require_confirmation, require_no_delivery, require_rest
+from doseloop import judge, label
+from doseloop.guards import once, require_calibration, require_confirmation, require_no_delivery, require_rest
 from doseloop.port import require_path
 from doseloop.program import Staging
 from doseloop.staging import Stage, staged_program, staging_of
 from doseloop.status import case_of
-from doseloop.therapy import check_absolute, check_age, confirmations
-from doseloop.units import NG_PER_MCG, SECOND_MS, Refusal
+from doseloop.therapy import ORDINARY, OVERDOSE, RETURN
+from doseloop.units import Refusal
 
 _CAL_STEP_PERCENT = 5
 
@@ -39,6 +39,12 @@ def set_segment(pump, fields, request):
     return []
 
 
+def set_taper_day(pump, fields, request):
+    """PROG:TAPER: one day of a drug holiday (R-HOL-1)."""
+    staging_of(pump, request.sess).taper(fields["day"], fields["dose"])
+    return []
+
+
 def commit(pump, fields, request):
     """What runs is exactly what was read back: the hash must be the staged program's."""
     require_no_delivery(pump)
@@ -47,19 +53,31 @@ def commit(pump, fields, request):
         raise Refusal("ARG", "hash is not the staged program's %s; read it back" % program.hash)
     require_path(fields, "route", "intrathecal")
     pump.watch.settle_force(pump.clock.elapsed)
-    notes = pump.therapy.check(program, case_of(pump, fields))
-    require_confirmation(confirmations(program), program.hash, fields)
-    pump.overdose = fields.get("reason") == "OVERDOSE"
+    finding = _judge(pump, program, fields)
+    require_confirmation(finding.confirm, program.hash, fields)
     pump.stage = None
-    _once(pump, fields, request.verb)
-    pump.put_in_force(program)
-    return [("hash", program.hash), ("notes", "+".join(notes) or "none"), ("runs", "now" if pump.delivering else "at_RUN")]
+    once(pump, fields, request.verb)
+    pump.put_in_force(program, _kind(finding, fields), fields.get("observe"))
+    notes = "+".join(finding.notes) or "none"
+    return [("hash", program.hash), ("notes", notes), ("runs", "now" if pump.delivering else "at_RUN")]
 
 
-def _once(pump, fields, verb):
-    """Remember the id; the save of what it does keeps it, so that it is never executed twice."""
-    pump.deliveries.remember(int(fields["id"], 16), verb, "DONE")
-    pump.last_command = (verb, fields["id"], "DONE")
+def _judge(pump, program, fields):
+    """judge.Finding; an increase refused as STEP_CAP is remembered, for it may mean a catheter complication (R-MNT-4)."""
+    try:
+        return judge.check(pump.therapy, program, case_of(pump, fields))
+    except Refusal as refusal:
+        now = pump.clock.elapsed
+        base = pump.therapy.base(now)
+        if refusal.code == "STEP_CAP" and base.daily < program.daily:
+            if pump.therapy.note_refused_increase(now):
+                pump.watch.suspect_catheter("two increases over the cap within 7 days", now)
+            pump.keeper.dirty = True
+        raise
+
+
+def _kind(finding, fields):
+    return RETURN if finding.returns else fields.get("reason") or ORDINARY
 
 
 # Run and stop.
@@ -74,15 +92,24 @@ def run(pump, fields, request):
     if pump.therapy.first_run is None:
         require_calibration(pump)
     pump.watch.settle_force(pump.clock.elapsed)
-    last = pump.therapy.last_run
-    if last is None or last.hash != program.hash:
-        pump.therapy.check(program, case_of(pump, {"attended": "yes", "reason": "OVERDOSE" if pump.overdose else None}))
-    elif program.conc != pump.reservoir.conc:
-        text = "program %d over reservoir %d mcg/ml; they must be equal"
-        raise Refusal("CONCENTRATION", text % (program.conc, pump.reservoir.conc))
-    _once(pump, fields, request.verb)
+    _judge_again(pump, program)
+    once(pump, fields, request.verb)
     pump.start()
     return [("state", "running" if pump.delivering else "held"), ("hash", program.hash)]
+
+
+def _judge_again(pump, program):
+    """A commit that was never run is judged again: a stop between the two makes no room (R-TIT-4)."""
+    therapy = pump.therapy
+    case = case_of(pump, {"attended": "yes", "reason": therapy.pending if therapy.pending == OVERDOSE else None})
+    last = therapy.last_run
+    if last is not None and last.hash == program.hash and not therapy.ended:
+        judge.check_resume(therapy, program, case)
+        return
+    case.may_return = therapy.pending == RETURN
+    finding = judge.check(therapy, program, case)
+    if therapy.pending != OVERDOSE:
+        therapy.note_commit(RETURN if finding.returns else ORDINARY, pump.clock.elapsed)
 
 
 def stop(pump, fields, request):
@@ -92,7 +119,7 @@ def stop(pump, fields, request):
 
 
 def empty(pump, fields, request):
-    _once(pump, fields, request.verb)
+    once(pump, fields, request.verb)
     pump.empty()
     pump.watch.look_at_supplies(pump.clock.elapsed)
     pump.refresh()
@@ -111,7 +138,7 @@ def refill(pump, fields, request):
     require_no_delivery(pump)
     require_path(fields, "path", "septum")
     if drug:
-        _check_drug(fields)
+        _check_drug(pump, fields)
     expiry = fields.get("expiry")
     conc = fields.get("conc", 0) if drug else 0
     now = pump.clock.elapsed
@@ -123,7 +150,8 @@ def refill(pump, fields, request):
     discrepant = pump.reservoir.is_discrepant(fields["withdrawn"])
     lot = fields.get("lot", "")
     record = {"volume_nl": fields["volume"], "fluid": fields["fluid"], "conc": conc, "lot": lot, "expiry": expiry}
-    _once(pump, fields, request.verb)
+    record["observe_h"] = fields.get("observe")
+    once(pump, fields, request.verb)
     pump.refill(count_nl, record)
     pump.alarms.set("REFILL_DISCREPANCY", discrepant, now, "withdrawn %d nl" % fields["withdrawn"])
     pump.alarms.set("RESERVOIR_EMPTY", False, now)
@@ -138,23 +166,28 @@ def _check_running(pump, drug, conc):
         raise Refusal("STATE", "test fluid only while stopped; STOP and EMPTY first")
     if pump.run and conc != pump.basal.program.conc:
         text = "refill %d under program %d mcg/ml; STOP first, and commit a program for it"
-        raise Refusal("CONCENTRATION", text % (conc, pump.basal.program.conc))
+        raise Refusal("CONCENTRATION", text % (conc, pump.basal.program.conc), [("want", "%dmcg/ml" % pump.basal.program.conc)])
 
 
 _DRUG_FIELDS = ("drug", "conc", "lot", "expiry", "stored", "attended")
 
 
-def _check_drug(fields):
+def _check_drug(pump, fields):
     if fields.get("drug") != "baclofen":
         raise Refusal("COMPOUNDED", "drug wants baclofen alone, label 2.1")
     if fields.get("attended") != "yes":
         raise Refusal("UNATTENDED", "a refill needs attended=yes: trained staff and resuscitation present, label 5.3")
-    conc = fields.get("conc", 0)
-    if not label.CONC_MIN_MCG_ML <= conc <= label.CONC_MAX_MCG_ML:
-        text = "%d outside %d to %d mcg/ml, label 2.3 and 3"
-        raise Refusal("CONCENTRATION", text % (conc, label.CONC_MIN_MCG_ML, label.CONC_MAX_MCG_ML))
+    _check_conc(pump, fields["conc"])
     if fields.get("stored") != "ok":
         raise Refusal("STATE", "stored=ok declares that the stock was kept below 30 C and unfrozen, label 16")
+
+
+def _check_conc(pump, conc):
+    """R-CON-1: 50 for a screening trial that is open or may begin, else 51 to 2000."""
+    screens = conc == label.SCREEN_CONC and pump.therapy.phase in (label.NONE, label.SCREENING)
+    if not screens and not label.CONC_MIN_MCG_ML <= conc <= label.CONC_MAX_MCG_ML:
+        text = "%d outside %d to %d mcg/ml (%d for screening alone), label 2.3 and 3"
+        raise Refusal("CONCENTRATION", text % (conc, label.CONC_MIN_MCG_ML, label.CONC_MAX_MCG_ML, label.SCREEN_CONC))
 
 
 def set_calibration(pump, fields, request):
@@ -171,64 +204,6 @@ def set_calibration(pump, fields, request):
     calibration["at_ms"] = pump.clock.elapsed
     pump.calibrate(calibration)
     return [("spm", spm)]
-
-
-# Therapy.
-
-
-def import_therapy(pump, fields, request):
-    """R-COM-1: only on an empty journal, before the first RUN, once."""
-    if pump.imported or pump.therapy.population or pump.basal.program or pump.reservoir.fluid != "none":
-        raise Refusal("STATE", "a therapy is taken over only on an empty journal, once")
-    if not pump.clock.is_set():
-        raise Refusal("CLOCK_LOST", "the time of day is unset; TIME set=..s offset=..min first")
-    program = None
-    if fields["phase"] != "screened":
-        program = staged_program(pump, request.sess)
-        if fields.get("hash") != program.hash:
-            raise Refusal("ARG", "hash is not the staged program's %s; read it back" % program.hash)
-    record = _record_of(fields)
-    _check_record(pump, record, fields, program)
-    _take_over(pump, record, program, fields)
-    return [("origin", "imported"), ("phase", fields["phase"])]
-
-
-def _record_of(fields):
-    record = {name: fields[name] for name in ("population", "birth", "phase", "effect")}
-    record["screen_ng"] = fields["screen"] * NG_PER_MCG
-    record["increase_ago_ms"] = fields["increase_ago"] * SECOND_MS
-    return record
-
-
-def _check_record(pump, record, fields, program):
-    """What is taken over keeps the absolute limits; no step or start is judged."""
-    today = pump.clock.today()
-    age = check_age(record["birth"], record["population"], today)
-    if record["screen_ng"] not in label.SCREEN_DOSES_NG:
-        raise Refusal("SCREEN_DOSE", "screening doses are 25, 50, 75 and 100 mcg, label 2.2")
-    if program and program.conc != fields["conc"]:
-        raise Refusal("CONCENTRATION", "program %d over reservoir %d mcg/ml" % (program.conc, fields["conc"]))
-    pump.reservoir.check_refill(fields["volume"], fields["conc"], 0, fields["expiry"], today, "drug")
-    if program:
-        check_absolute(program, record["population"], age, pump.board)
-        require_confirmation(confirmations(program), program.hash, fields)
-
-
-def _take_over(pump, record, program, fields):
-    pump.stage = None
-    pump.imported = True
-    pump.therapy.import_record(record, program, pump.clock.elapsed)
-    pump.basal.program = program
-    if fields["volume"]:
-        pump.reservoir.refill(fields["volume"], "drug", fields["conc"], fields["lot"], fields["expiry"])
-    pump.save()
-
-
-def change_phase(pump, fields, request):
-    pump.watch.settle_force(pump.clock.elapsed)
-    pump.therapy.enter_maintenance(pump.clock.elapsed)
-    pump.save()
-    return [("phase", pump.therapy.phase)]
 
 
 # Alarms.
@@ -272,6 +247,7 @@ CHANGE = {
     "PROG:NEW": new_program,
     "PROG:SET": set_key,
     "PROG:SEG": set_segment,
+    "PROG:TAPER": set_taper_day,
     "PROG:COMMIT": commit,
     "RUN": run,
     "STOP": stop,
@@ -281,7 +257,5 @@ CHANGE = {
     "ALAR:ACK": acknowledge,
     "ALAR:MUTE": mute,
     "ALAR:TEST": test_alarms,
-    "THER:IMPORT": import_therapy,
-    "THER:PHASE": change_phase,
     "MAINT": maintain,
 }

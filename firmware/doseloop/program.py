@@ -1,7 +1,7 @@
 """A program: what is delivered in each segment of the day or the week, parsed, checked, canonical, hashed.
 
 A program is kept as its canonical lines `key=value`. Staging, commit, the journal and a restart all go through
-`Program(lines)`, so what runs is exactly what was read back.
+`make_program(lines)` (taper.py), so what runs is exactly what was read back.
 """
 
 import binascii
@@ -85,8 +85,16 @@ class Staging:
             raise Refusal("ARG", "a day has at most %d segments" % MAX_SEGMENTS)
         self.values[key] = str(dose_ng)
 
-    def program(self):
-        return Program(["%s=%s" % item for item in self.values.items()])
+    def taper(self, day, dose):
+        """Day 1 to 28 of a drug holiday (R-HOL-1)."""
+        dose_ng = parse_quantity(dose, "ng", "dose")
+        if dose_ng > _MAX_DOSE_NG:
+            raise Refusal("ARG", "dose %d is above %d ng" % (dose_ng, _MAX_DOSE_NG))
+        self.values["taper.%02d" % day] = str(dose_ng)
+
+    def lines(self):
+        """The canonical lines as staged, in no order."""
+        return ["%s=%s" % item for item in self.values.items()]
 
 
 class Program:
@@ -98,10 +106,12 @@ class Program:
     high, low: R-DOSE-2, as exact Ratio of ng; daily: high plus the bolus allowance
     """
 
+    is_taper = False
+
     def __init__(self, lines):
         self.lines = sorted(lines)
-        self.hash = _digest(self.lines)
-        values = _split(self.lines)
+        self.hash = digest(self.lines)
+        values = split_lines(self.lines)
         self.name = values.pop("name", "")
         self.conc = int(values.pop("conc", 0))
         if not self.conc:
@@ -227,7 +237,7 @@ class Program:
         return fastest
 
 
-def check_profile(program, board_nl_h, reservation_nl, holiday=False):
+def check_profile(program, board_nl_h, reservation_nl):
     """Refusal HOUR_MAX or HOUR_MIN for a segment outside its limits (R-PRF-3, R-BOL-3). Equality passes.
 
     Nothing is written while a bolus moves, so the basal beside it must fit one reservation (reservation_nl).
@@ -238,14 +248,16 @@ def check_profile(program, board_nl_h, reservation_nl, holiday=False):
     if program.bolus and program.basal_nl(program.bolus[1] * 1000) > reservation_nl:
         text = "more than %d nl of basal fall into a bolus of %d s; a shorter bolus"
         raise Refusal("HOUR_MAX", text % (reservation_nl, program.bolus[1]))
-    if not min(program.day_sums) and not holiday:
+    if program.is_taper:  # R-PRF-3 is not for a holiday; its own plan has its rules (R-HOL-1)
+        return
+    if not min(program.day_sums):
         raise Refusal("HOUR_MIN", "a day without dose is no program: STOP, or a drug holiday, label 2.6")
     for day, start, length, dose, day_sum in program.segments():
         share = 100 * dose * DAY_MIN
         if share > label.SEGMENT_MAX * day_sum * length:
-            raise Refusal("HOUR_MAX", _segment_text(day, start, dose, "over", label.SEGMENT_MAX))
-        if share < label.SEGMENT_MIN * day_sum * length and not holiday:
-            raise Refusal("HOUR_MIN", _segment_text(day, start, dose, "under", label.SEGMENT_MIN))
+            raise _segment_refusal("HOUR_MAX", day, start, dose, "over", label.SEGMENT_MAX)
+        if share < label.SEGMENT_MIN * day_sum * length:
+            raise _segment_refusal("HOUR_MIN", day, start, dose, "under", label.SEGMENT_MIN)
 
 
 def needs_profile_confirmation(program):
@@ -257,16 +269,18 @@ def needs_profile_confirmation(program):
     return False
 
 
-def _segment_text(day, start, dose, relation, percent):
+def _segment_refusal(code, day, start, dose, relation, percent):
     place = "%s %02d:%02d" % (DAYS[day], start // 60, start % 60)
-    return "%s mcg from %s is %s %d %% of the day's mean rate" % (mcg_text(dose), place, relation, percent)
+    return Refusal(code, "%s mcg from %s is %s %d %% of the day's mean rate" % (mcg_text(dose), place, relation, percent))
 
 
-def _digest(lines):
+def digest(lines):
+    """A program's hash: first 16 hex digits of SHA-256 over its sorted lines."""
     return binascii.hexlify(hashlib.sha256("\n".join(lines).encode()).digest())[:16].decode()
 
 
-def _split(lines):
+def split_lines(lines):
+    """{key: value} of canonical lines; Refusal ARG for a key given twice."""
     values = {}
     for line in lines:
         key, value = line.split("=", 1)

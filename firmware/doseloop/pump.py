@@ -15,9 +15,9 @@ from doseloop.hal import ticks_diff
 from doseloop.keeper import Keeper
 from doseloop.ledger import DOSE, Ledger
 from doseloop.port import Port
-from doseloop.program import Program
 from doseloop.supplies import Reservoir
-from doseloop.therapy import Therapy
+from doseloop.taper import make_program
+from doseloop.therapy import ORDINARY, Therapy
 from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, unix_days
 from doseloop.windows import MotionWatch, Windows
 
@@ -54,7 +54,6 @@ class Pump:
         self.events = None  # callable(name, pairs) of the wire
         self.steps_before_boot = 0
         self.clock_moving = False  # the clock is being set: no record proves an outage before the next sample
-        self.overdose = False  # the committed program was a reduction for overdose
         self.stage = None  # staging.Stage: the program being staged
         self.last_command = None  # (verb, id, outcome)
         self.last_error = ("none", "")
@@ -70,7 +69,7 @@ class Pump:
         """Bring delivery in line with RUN and the alarms; called after whatever may have changed either."""
         action = self.alarms.action()
         current = self.deliveries.current
-        if current and (action >= STOP or (action >= NO_BOLUS and current.verb == "DOSE:BOLUS")):
+        if current and (action >= STOP or (action >= NO_BOLUS and current.verb in ("DOSE:BOLUS", "DOSE:SCREEN"))):
             self.end_delivery()
             self.flow()
         wanted = self.run and self.basal.program is not None and action < STOP
@@ -99,7 +98,7 @@ class Pump:
         """Book what fell due and what the witness saw until now."""
         self.ledger.advance(self.dosing.due(now), self.hal.witness())
         self.basal.advance_programmed(now, self.ledger.steps_per_ml, self.is_in_therapy())
-        self.therapy.note_running(now, self.delivering)
+        self.therapy.note_running(now, self.delivering and not self.basal.is_over(now))
 
     def flow(self):
         """Let leases flow from the next turn on, if there is something to deliver."""
@@ -118,14 +117,22 @@ class Pump:
             self.windows.begin()
             self.ledger.mark_quarter(now)
         self.therapy.resume(now)
+        self._come_into_force(now)
         self.restart_motion(now)
+
+    def _come_into_force(self, now):
+        """A taper counts its days from here (R-HOL-1)."""
+        program = self.basal.program
+        if program.is_taper and program.start is None:
+            program.start = now
+        self.therapy.came_into_force(program)
 
     def _rest(self, now):
         self.delivering = False
         self.basal.on = False
         self.dosing.reserved = 0
         self.hal.feed(0)
-        self.therapy.note_running(now, True)
+        self.therapy.note_running(now, not self.basal.is_over(now))
         self.write_sample()
 
     def motion_counts(self):
@@ -137,8 +144,10 @@ class Pump:
         self.motion.reset(now, self.dosing.due(now), self.motion_counts())
 
     def is_in_therapy(self):
-        """From the first chronic RUN on: windows, WITHDRAWAL_RISK and PUMP_STOPPED exist (R-ALM-7)."""
-        return self.therapy.first_run is not None and self.basal.program is not None
+        """From the first chronic RUN to a holiday's zero: windows, WITHDRAWAL_RISK and PUMP_STOPPED exist (R-ALM-7)."""
+        if self.therapy.first_run is None or self.basal.program is None:
+            return False
+        return not self.therapy.is_holiday_over(self.clock.elapsed)
 
     # The account in the journal.
 
@@ -181,13 +190,13 @@ class Pump:
         return {
             "run": self.run,
             "program": self.basal.program.lines if self.basal.program else None,
+            "taper_from": self.basal.program.start if self.basal.program and self.basal.program.is_taper else None,
             "offset": self.clock.offset_min,
             "observe": self.observe_until,
             "calibration": self.calibration,
             "prime": self.prime_left_nl,
             "imported": self.imported,
             "deliveries": self.deliveries.dump(),
-            "overdose": self.overdose,
             "at": self.clock.elapsed,
             "clock_moving": self.clock_moving,
             "therapy": self.therapy.dump(self.basal.program),
@@ -201,14 +210,15 @@ class Pump:
     def load_state(self, state):
         self.run = state["run"]
         lines = state["program"]
-        self.basal.program = Program(lines) if lines else None
+        self.basal.program = make_program(lines) if lines else None
+        if lines and self.basal.program.is_taper:
+            self.basal.program.start = state["taper_from"]
         self.observe_until = state["observe"]
         self.calibration = state["calibration"]
         self.prime_left_nl = state["prime"]
         self.imported = state["imported"]
         self.deliveries.load(state["deliveries"])
-        self.overdose = state["overdose"]
-        self.therapy.load(state["therapy"], Program, self.basal.program)
+        self.therapy.load(state["therapy"], make_program, self.basal.program)
         self.ledger.load(state["ledger"])
         self.reservoir.load(state["reservoir"])
         self.basal.load(state["basal"])
@@ -262,20 +272,37 @@ class Pump:
         self.refresh()
         self.save()
 
-    def put_in_force(self, program):
-        """Commit: from now on if delivering, else at RUN. The chain before it is settled, the remainder goes on."""
+    def put_in_force(self, program, kind=ORDINARY, observe_h=None):
+        """Commit: from now on if delivering, else at RUN. The chain before it is settled, the remainder goes on.
+
+        kind: what sort of commit therapy.took_force will see (ordinary, OVERDOSE, RETURN).
+        """
         now = self.settle()
         last = self.therapy.last_run
         old = self.basal.program
         self.basal.change(program, now, old is not None and last is not None and last.hash == old.hash)
+        self.therapy.note_commit(kind, now)
         self.dosing.first_step_at = None
+        if self.delivering:
+            self._come_into_force(now)
         self.flow()
-        self.start_observation()
+        self.start_observation(observe_h)
         self.save()
 
-    def start_observation(self):
-        """A later end holds (R-FIL-4)."""
-        self.observe_until = max(self.observe_until, self.clock.elapsed + self.board["observation_h"] * HOUR_MS)
+    def end_therapy(self):
+        """A new screening trial: nothing is committed any more, what ran stays in the history (R-SCR-5)."""
+        now = self.settle()
+        last = self.therapy.last_run
+        ran = last is not None and self.basal.program is not None and last.hash == self.basal.program.hash
+        self.basal.change(None, now, ran)
+        self.therapy.open_trial(now)
+        self.windows.begin()
+        for code in ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY"):
+            self.alarms.set(code, False, now)
+
+    def start_observation(self, hours=None):
+        """hours: 1 to 72, None: the board's default; a later end holds (R-FIL-4)."""
+        self.observe_until = max(self.observe_until, self.clock.elapsed + (hours or self.board["observation_h"]) * HOUR_MS)
 
     def set_clock(self, unix_s, offset_min):
         """Set the wall clock; the rate follows the clock shown, elapsed time does not (R-TIM-1, R-PRF-4)."""
@@ -294,14 +321,14 @@ class Pump:
         self.save()
 
     def refill(self, count_nl, record):
-        """record: dict with volume_nl, fluid, conc, lot, expiry (R-FIL-2)."""
+        """record: dict with volume_nl, fluid, conc, lot, expiry, observe_h (R-FIL-2)."""
         now = self.settle()
         self.reservoir.refill(count_nl, record["fluid"], record["conc"], record["lot"], record["expiry"])
         self.dosing.single_steps(False)
         self.dosing.reserved = 0
         if record["fluid"] == "drug":
             self.therapy.note_refill(now, record["volume_nl"], self.reservoir.capacity_nl)
-        self.start_observation()
+        self.start_observation(record["observe_h"])
         self.save()
         self.write_sample()
         self.flow()
@@ -374,6 +401,8 @@ class Pump:
         self.deliveries.finish(made, now, self.ledger.steps_per_ml, short)
         if delivery.verb == "DOSE:BOLUS":
             self.ledger.bolus_steps += made
+        if delivery.verb == "DOSE:SCREEN":
+            self.therapy.trial.end(delivery.outcome, now)
         if delivery.verb == "DOSE:PRIME":
             self.prime_left_nl = max(0, self.prime_left_nl - delivery.made_nl)
         self.keeper.result(delivery)

@@ -1,7 +1,7 @@
 """The self-test at start: what must be seen to work before a bolus is allowed (R-BOL-3). It never withholds basal (R-ALM-11)."""
 
 from doseloop import records
-from doseloop.program import Program
+from doseloop.taper import make_program
 
 _PLAUSIBLE_MV = (1500, 6000)
 
@@ -21,7 +21,7 @@ def _program_copy(pump):
     program = pump.basal.program
     if program is None:
         return state is None or state["program"] is None
-    return state is not None and Program(state["program"]).hash == program.hash
+    return state is not None and make_program(state["program"]).hash == program.hash
 
 
 def _storage(pump):

@@ -1,5 +1,6 @@
 """The program being staged over the wire: it belongs to one session and dies with it, or after 5 minutes (DESIGN, "The wire")."""
 
+from doseloop.taper import make_program
 from doseloop.units import Refusal, const
 
 STAGING_MS = const(300_000)
@@ -24,5 +25,5 @@ def staging_of(pump, sess):
 
 
 def staged_program(pump, sess):
-    """The staged lines as a checked Program."""
-    return staging_of(pump, sess).program()
+    """The staged lines as a checked Program or Taper."""
+    return make_program(staging_of(pump, sess).lines())

@@ -1,9 +1,8 @@
 """What the host and a person at the line may ask (R-MON-1, R-MON-2). Nothing here changes anything."""
 
-from doseloop import commands, records
+from doseloop import caps, commands, judge, label, records
 from doseloop.staging import staged_program
-from doseloop.therapy import Case, confirmations
-from doseloop.units import Refusal
+from doseloop.units import DAY_MS, Refusal, mcg_text
 
 VERSION = "0.1.0"
 
@@ -163,7 +162,7 @@ def _supplies(pump):
         ("threshold", "%dnl" % reservoir.threshold_nl),
         ("conc", "%dmcg/ml" % reservoir.conc),
         ("lot", reservoir.lot or "none"),
-        ("expiry", "%d-%02d-%02d" % reservoir.expiry if reservoir.expiry else "none"),
+        ("expiry", _date_text(reservoir.expiry)),
         ("refill_by", "%ds" % refill_by_s(pump)),
         ("battery", "%dmv" % (pump.battery.mv or pump.hal.battery_mv())),
         ("days", "unknown" if days is None else days),
@@ -175,26 +174,71 @@ def _supplies(pump):
 def _therapy(pump):
     therapy = pump.therapy
     now = pump.clock.elapsed
-    program = therapy.last_run
+    program, base = therapy.last_run, therapy.base(now)
     since = "never" if therapy.last_increase is None else "%ds" % ((now - therapy.last_increase) // 1000)
     return [
         ("population", therapy.population or "none"),
-        ("birth", "%d-%02d-%02d" % therapy.birth if therapy.birth else "none"),
+        ("birth", _date_text(therapy.birth)),
+        ("injury", _date_text(therapy.injury)),
         ("phase", therapy.phase),
         ("origin", therapy.origin),
         ("screen", "%dng" % therapy.screen_ng),
         ("effect", therapy.effect),
         ("last_run", program.hash if program else "none"),
-        ("daily", "%dng" % (program.daily.ceil() if program else 0)),
-        ("high", "%dng" % (program.high.ceil() if program else 0)),
-        ("low", "%dng" % (program.low.floor() if program else 0)),
+        ("daily", "%dng" % (base.daily.ceil() if base else 0)),
+        ("high", "%dng" % (base.high.ceil() if base else 0)),
+        ("low", "%dng" % (base.low.floor() if base else 0)),
+        ("holiday", _holiday_text(program, now)),
         ("last_increase", since),
-        ("running_for", "%ds" % (therapy.run_ms // 1000)),
+        ("running_for", "%ds" % (therapy.running_for(now) // 1000)),
         ("bolus_given", "%dng" % pump.deliveries.given_ng(now)),
     ]
 
 
-_PARTS = {"": _compact, "account": _account, "motion": _motion, "supplies": _supplies, "therapy": _therapy}
+def _date_text(date):
+    return "%d-%02d-%02d" % date if date else "none"
+
+
+def _holiday_text(program, now):
+    """`3/14`: the third of fourteen days; `over` after its zero."""
+    if program is None or not program.is_taper or program.start is None:
+        return "none"
+    day, days = (now - program.start) // DAY_MS + 1, len(program.days_ng)
+    return "%d/%d" % (day, days) if day <= days else "over"
+
+
+def _caps(pump):
+    now = pump.clock.elapsed
+    if not pump.clock.is_set() and pump.therapy.birth:
+        raise Refusal("CLOCK_LOST", "the time of day is unset, and caps need the age; TIME set=..s offset=..min first")
+    today = pump.clock.today() if pump.clock.is_set() else None
+    return caps.find_caps(pump.therapy, today, now) + caps.history(pump.therapy, now, pump.delivering)
+
+
+def _trial(pump):
+    therapy, trial, now = pump.therapy, pump.therapy.trial, pump.clock.elapsed
+    coming = therapy.trial.next_doses(therapy.population) if therapy.phase in (label.NONE, label.SCREENING) else ()
+    return [
+        ("phase", therapy.phase),
+        ("last", "%smcg" % mcg_text(trial.dose_ng)),
+        ("since", "never" if trial.started is None else "%ds" % ((now - trial.started) // 1000)),
+        ("ended", "never" if trial.ended is None else "%ds" % ((now - trial.ended) // 1000)),
+        ("outcome", trial.outcome),
+        ("response", trial.response),
+        ("effect", therapy.effect),
+        ("next", "+".join(["%smcg" % mcg_text(dose) for dose in coming]) or "none"),
+    ]
+
+
+_PARTS = {
+    "": _compact,
+    "account": _account,
+    "caps": _caps,
+    "motion": _motion,
+    "supplies": _supplies,
+    "therapy": _therapy,
+    "trial": _trial,
+}
 
 
 def answer_program(pump, fields, request):
@@ -212,9 +256,10 @@ def answer_check(pump, fields, request):
     """PROG:CHECK?: the staged program read back, and what an attended commit would say now."""
     program = staged_program(pump, request.sess)
     pump.watch.settle_force(pump.clock.elapsed)
-    verdict, text = "OK", ""
+    verdict, confirm = "OK", judge.confirmations(program)
     try:
-        text = "+".join(pump.therapy.check(program, case_of(pump, {"attended": "yes", "reason": fields.get("reason")})))
+        finding = judge.check(pump.therapy, program, case_of(pump, {"attended": "yes", "reason": fields.get("reason")}))
+        text, confirm = "+".join(finding.notes), finding.confirm
     except Refusal as refusal:
         verdict, text = refusal.code, refusal.text
     return [
@@ -222,7 +267,7 @@ def answer_check(pump, fields, request):
         ("daily", "%dng" % program.daily.ceil()),
         ("high", "%dng" % program.high.ceil()),
         ("low", "%dng" % program.low.floor()),
-        ("confirm", "+".join(confirmations(program)) or "none"),
+        ("confirm", "+".join(confirm) or "none"),
         ("verdict", verdict),
         ("text", text or "none"),
     ]
@@ -233,7 +278,7 @@ def case_of(pump, fields):
     clock = pump.clock
     if not clock.is_set():
         raise Refusal("CLOCK_LOST", "the time of day is unset; TIME set=..s offset=..min first")
-    return Case(
+    return judge.Case(
         clock.elapsed,
         clock.today(),
         clock.week_ms(clock.elapsed),

@@ -1,7 +1,7 @@
 """What runs out: the reservoir and its forecast (R-ALM-2, R-FIL-2, R-FIL-3). The battery is in battery.py."""
 
 from doseloop import label
-from doseloop.units import DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MIN, Refusal, nl_of_ng, unix_days
+from doseloop.units import DAY_MIN, DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MIN, Refusal, nl_of_ng, unix_days
 
 _WEEK_MS = 7 * DAY_MS
 
@@ -37,10 +37,11 @@ class Reservoir:
         other = fluid != self.fluid or conc != self.conc
         if other and not self.emptied and left_nl > self.residual_nl:
             text = "%d nl of another fluid remain, %d may; withdraw more, or EMPTY first"
-            raise Refusal("RESIDUAL", text % (left_nl, self.residual_nl))
+            raise Refusal("RESIDUAL", text % (left_nl, self.residual_nl), [("most", "%dnl" % self.residual_nl)])
         if left_nl + volume_nl > self.capacity_nl:
             text = "%d left and %d nl make more than the reservoir's %d; at most %d now"
-            raise Refusal("CAPACITY", text % (left_nl, volume_nl, self.capacity_nl, self.capacity_nl - left_nl))
+            room_nl = self.capacity_nl - left_nl
+            raise Refusal("CAPACITY", text % (left_nl, volume_nl, self.capacity_nl, room_nl), [("most", "%dnl" % room_nl)])
         return left_nl + volume_nl
 
     def is_discrepant(self, withdrawn_nl):
@@ -71,49 +72,54 @@ class Reservoir:
         self.expiry = tuple(expiry) if expiry else None
 
 
-def dose_ahead_ng(program, week_ms, span_ms):
+def dose_ahead_ng(program, course_ms, span_ms):
     """ng that the program and its whole bolus allowance can take in the next span_ms, rounded up (R-FIL-3)."""
     allowance = program.bolus[3] if program.bolus else 0
-    return program.dose_between(week_ms, span_ms).ceil() + -(-allowance * span_ms // DAY_MS)
+    return program.dose_between(course_ms, span_ms).ceil() + -(-allowance * span_ms // DAY_MS)
 
 
-def time_until_used_ms(program, week_ms, volume_nl, limit_ms):
+def time_until_used_ms(program, course_ms, volume_nl, limit_ms):
     """ms until `volume_nl` has been used at the program plus allowance, to one minute, or limit_ms if later.
 
     Whole weeks are alike, so the search is within the week in which it ends.
     """
-    week_ng = dose_ahead_ng(program, week_ms, _WEEK_MS)
-    weeks = volume_nl * program.conc // (1000 * week_ng) if week_ng else limit_ms // _WEEK_MS
-    if weeks * _WEEK_MS >= limit_ms:
-        return limit_ms
-    least, most = max(0, weeks - 1) * WEEK_MIN, (weeks + 1) * WEEK_MIN
+    if program.is_taper:
+        least, most = 0, label.HOLIDAY_DAYS_MOST * DAY_MIN
+        if nl_of_ng(dose_ahead_ng(program, course_ms, most * MINUTE_MS), program.conc) < volume_nl:
+            return limit_ms
+    else:
+        week_ng = dose_ahead_ng(program, course_ms, _WEEK_MS)
+        weeks = volume_nl * program.conc // (1000 * week_ng) if week_ng else limit_ms // _WEEK_MS
+        if weeks * _WEEK_MS >= limit_ms:
+            return limit_ms
+        least, most = max(0, weeks - 1) * WEEK_MIN, (weeks + 1) * WEEK_MIN
     while least < most:
         middle = (least + most) // 2
-        if nl_of_ng(dose_ahead_ng(program, week_ms, middle * MINUTE_MS), program.conc) >= volume_nl:
+        if nl_of_ng(dose_ahead_ng(program, course_ms, middle * MINUTE_MS), program.conc) >= volume_nl:
             most = middle
         else:
             least = middle + 1
     return least * MINUTE_MS
 
 
-def is_low(reservoir, program, week_ms):
+def is_low(reservoir, program, course_ms):
     """RESERVOIR_LOW: at the threshold, or less than 72 h of usable volume left (R-ALM-2)."""
     if reservoir.remaining_nl() <= reservoir.threshold_nl:
         return True
     if program is None:
         return False
-    if week_ms is None:  # without a clock: the most that the program can take
+    if course_ms is None:  # without a clock: the most that the program can take
         ahead_ng = program.daily.ceil() * label.RESERVOIR_FORECAST_MS // DAY_MS
     else:
-        ahead_ng = dose_ahead_ng(program, week_ms, label.RESERVOIR_FORECAST_MS)
+        ahead_ng = dose_ahead_ng(program, course_ms, label.RESERVOIR_FORECAST_MS)
     needed = nl_of_ng(ahead_ng, program.conc)
     return reservoir.usable_nl() < needed
 
 
-def refill_due_ms(reservoir, program, week_ms, limit_ms=3650 * DAY_MS):
+def refill_due_ms(reservoir, program, course_ms, limit_ms=3650 * DAY_MS):
     """ms until RESERVOIR_LOW comes on at the program plus allowance (R-FIL-3): threshold, or 72 h before usable runs out."""
-    if is_low(reservoir, program, week_ms):
+    if is_low(reservoir, program, course_ms):
         return 0
-    to_threshold = time_until_used_ms(program, week_ms, reservoir.remaining_nl() - reservoir.threshold_nl, limit_ms)
-    to_empty = time_until_used_ms(program, week_ms, reservoir.usable_nl(), limit_ms + label.RESERVOIR_FORECAST_MS)
+    to_threshold = time_until_used_ms(program, course_ms, reservoir.remaining_nl() - reservoir.threshold_nl, limit_ms)
+    to_empty = time_until_used_ms(program, course_ms, reservoir.usable_nl(), limit_ms + label.RESERVOIR_FORECAST_MS)
     return min(to_threshold, to_empty - 72 * HOUR_MS)

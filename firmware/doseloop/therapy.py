@@ -1,25 +1,15 @@
-"""Who is treated, in which phase, with what history; and the one question: may this program start?
+"""Who is treated, in which phase, with what history: the record that every decision is measured against.
 
-Everything that changes a dose is judged here against the program last run, on elapsed time kept in the journal, so no
-chain of stop, restart, clock set or re-upload makes a larger step or a second one (R-TIT-4). The figures are in label.py.
-`check` changes nothing; what happened is told by `took_force`, `note_running`, `note_stop`, `note_refill`.
+Nothing here decides: judge.py asks, this tells. What happened is told to it by `took_force`, `note_running`, `note_stop`,
+`note_refill` and the like. Times are elapsed ms kept in the journal, so no chain of stop, restart, clock set or re-upload
+makes a larger step or a second one (R-TIT-4).
 """
 
 from doseloop import label
-from doseloop.program import check_profile, needs_profile_confirmation
-from doseloop.units import (
-    DAY_MS,
-    MINUTE_MS,
-    WEEK_MIN,
-    Ratio,
-    Refusal,
-    age_years,
-    larger,
-    mcg_text,
-    span_text,
-)
+from doseloop.screening import POSITIVE, Trial
+from doseloop.units import DAY_MS, Ratio, larger
 
-_WEEK_MS = WEEK_MIN * MINUTE_MS
+ORDINARY, OVERDOSE, RETURN = "ordinary", "OVERDOSE", "RETURN"
 
 
 class Doses:
@@ -34,7 +24,11 @@ class Doses:
         return [[r.num, r.den] for r in (self.daily, self.high, self.low)]
 
 
-def doses_of(program):
+def doses_of(program, elapsed):
+    """Doses of a program, or of the day of a taper that this time falls into."""
+    if program.is_taper:
+        day = Ratio(program.dose_at(elapsed))
+        return Doses(day, day, day)
     return Doses(program.daily, program.high, program.low)
 
 
@@ -43,56 +37,152 @@ def _load_doses(state):
 
 
 class Therapy:
-    """The record and its history. Times are elapsed ms; None means it has not happened."""
+    """The record and its history. None means it has not happened."""
 
     def __init__(self):
         self.population = None
         self.birth = None  # (year, month, day)
-        self.phase = "none"
+        self.injury = None  # date of a brain injury, None: none on record
+        self.phase = label.NONE
         self.origin = "own"
+        self.trial = Trial()
         self.screen_ng = 0  # the screening dose that gave a positive response
         self.effect = "unknown"  # of that dose: short, long (over 8 h), unknown
         self.first_run = None
         self.run_ms = 0  # running time since the infusion started or began anew (R-INI-2)
         self.ran_at = None  # last moment at which basal was delivered
-        self.last_run = None  # Program last run: what a step is measured against
+        self.last_run = None  # Program or Taper last run: what a step is measured against
+        self.ended = False  # a new trial ended its force
         self.started = None  # Doses of the first chronic program (R-HOL-1)
         self.last_increase = None  # when the first step of the last increase was made
         self.before_increase = None  # Doses before it
         self.past = []  # [until, Doses] of what was in force before now, back to 24 h
-        self.refill_at = None  # last refill that licensed a maintenance increase (R-MNT-1)
-        self.refill_used = False
+        self.refills = []  # elapsed times of refills of the last 24 h that may license a maintenance increase (R-MNT-1)
+        self.licensed_at = None  # record of the refill that licensed the last one
+        self.return_to = None  # Ratio: daily dose to which one confirmed commit may return (R-WDR-1)
+        self.pending = ORDINARY  # kind of the commit that waits for its first step
+        self.pending_refill = None  # the refill that licenses it
         self.stopped_at = None
+        self.refused = []  # times of increases refused as STEP_CAP (R-MNT-4)
+        self.climbs = 0  # titration increases since a recorded clinical response (R-MNT-4)
+        self.maintained = []  # [until, num, den] of daily doses in maintenance before now (R-MNT-4)
 
-    # What happened.
+    # Who.
+
+    def record(self, population, birth, injury):
+        self.population, self.birth, self.injury = population, birth, injury
 
     def import_record(self, record, program, now):
         """Take over a therapy from a replaced pump (R-COM-1). record: dict of the checked fields of THER:IMPORT."""
-        self.population, self.birth, self.phase = record["population"], record["birth"], record["phase"]
-        self.screen_ng, self.effect = record["screen_ng"], record["effect"]
+        self.record(record["population"], record["birth"], record["injury"])
+        self.phase, self.screen_ng, self.effect = record["phase"], record["screen_ng"], record["effect"]
         self.origin = "imported"
         self.last_run = program
         if program:
-            self.started = doses_of(program)
+            self.started = doses_of(program, now)
             self.last_increase = now - record["increase_ago_ms"]
-            self.run_ms = record["increase_ago_ms"] if self.phase == "first" else label.STEADY_STATE_MS
+            self.run_ms = record["increase_ago_ms"] if self.phase == label.FIRST else label.STEADY_STATE_MS
             self.ran_at = now
 
-    def took_force(self, program, at, now):
-        """The first step of `program` was made at `at`: from now on it is the program last run."""
-        if self.last_run is None:
-            self.started = doses_of(program)
-        elif self.last_run.hash != program.hash:
-            self.past.append([at, doses_of(self.last_run)])  # in force until another one is run, also while stopped
-            if self.last_run.daily < program.daily:
-                self.last_increase, self.before_increase = at, doses_of(self.last_run)
-                if self.phase == "maintenance":
-                    self.refill_used = True
-        self.last_run = program
+    # Screening.
+
+    def open_trial(self, now):
+        """SCREEN:NEW: doses and responses are forgotten, what was in force ends now (R-SCR-5)."""
+        if self.last_run and not self.ended:
+            self._push_past(now)
+        self.ended = self.last_run is not None
+        self.trial.begin_anew()
+        self.phase, self.screen_ng, self.effect, self.return_to = label.SCREENING, 0, "unknown", None
         self._forget(now)
+
+    def respond(self, result):
+        """SCREEN:RESPONSE result=.. (R-SCR-4, R-SCR-5)."""
+        self.trial.response = result
+        if result == POSITIVE:
+            self.phase, self.screen_ng = label.SCREENED, self.trial.dose_ng
+        elif self.trial.is_failed():
+            self.phase = label.NOT_CANDIDATE
+
+    # What runs.
+
+    def base(self, now):
+        """Doses last run, what a step is measured against; None before the first program."""
+        return doses_of(self.last_run, now) if self.last_run else None
+
+    def in_force(self, now):
+        """Doses in force at any time of the last 24 h; the program last run stays in force while stopped."""
+        found = [entry[1] for entry in self.past if now - entry[0] < DAY_MS]
+        return found + self._last_in_force(now) if self.last_run and not self.ended else found
+
+    def _last_in_force(self, now):
+        """Of the program last run; of a taper the day before too, as it reaches into the last 24 h."""
+        last = self.last_run
+        if last.is_taper and last.start is not None and now - DAY_MS >= last.start:
+            return [doses_of(last, now - DAY_MS + 1), doses_of(last, now)]
+        return [doses_of(last, now)]
+
+    def took_force(self, program, at, now):
+        """The first step of `program` was made at `at`: it is the program last run. Returns what suggests a catheter
+        complication (R-MNT-4), or None."""
+        suspicion = None
+        if self.last_run is None:
+            self.started = doses_of(program, at)
+        elif self.last_run.hash != program.hash:
+            suspicion = self._replace(program, at)
+        self.last_run, self.ended = program, False
+        self.pending, self.pending_refill = ORDINARY, None
+        self._forget(now)
+        return suspicion
+
+    def _replace(self, program, at):
+        old, new = self.base(at), doses_of(program, at)
+        restart = self.is_holiday_over(at)
+        if not self.ended:
+            self._push_past(at)
+        if self.phase == label.MAINTENANCE:
+            self._note_maintained(at, old.daily)
+        suspicion = None
+        if old.daily < new.daily:
+            suspicion = self._note_increase(old, new, at)
+        elif new.daily < old.daily and self.pending == OVERDOSE:
+            self.return_to = larger(self.return_to, old.daily) if self.return_to else old.daily
+        if restart:
+            self.run_ms, self.ran_at, self.before_increase = 0, at, None
+        return suspicion
+
+    def _push_past(self, at):
+        self.past += [[at, doses] for doses in self._last_in_force(at)]
+
+    def _note_increase(self, old, new, at):
+        self.last_increase, self.before_increase, self.return_to = at, old, None
+        if self.pending_refill is not None and self.pending != RETURN:
+            self.licensed_at = self.pending_refill
+        if self.phase == label.TITRATION and not self.last_run.is_taper:
+            self.climbs += 1
+            if self.climbs >= label.SUSPECT_CLIMBS:
+                return "increase %d in a row without a recorded response" % self.climbs
+        if self.phase == label.MAINTENANCE:
+            for _, num, den in self.maintained:
+                if Ratio(num, den).at_most(100, Ratio(new.daily.num * 100, new.daily.den * label.SUSPECT_PERCENT)):
+                    return "half as much again within 30 days"
+        return None
+
+    def _note_maintained(self, at, daily):
+        """Of the doses kept only those that no later one undercuts matter."""
+        kept = [entry for entry in self.maintained if at - entry[0] < label.SUSPECT_SPAN_MS]
+        while kept and daily <= Ratio(kept[-1][1], kept[-1][2]):
+            kept.pop()
+        self.maintained = kept + [[at, daily.num, daily.den]]
+
+    def note_refused_increase(self, now):
+        """An increase was refused as STEP_CAP; True if it is the second in 7 days (R-MNT-4)."""
+        self.refused = [at for at in self.refused if now - at < label.SUSPECT_REFUSALS_MS][-1:] + [now]
+        return len(self.refused) > 1
 
     def _forget(self, now):
         self.past = [entry for entry in self.past if now - entry[0] < DAY_MS]
+
+    # Running time.
 
     def note_running(self, now, delivering):
         """Keep the running time; an interruption of more than 6 h begins it anew (R-INI-2)."""
@@ -103,162 +193,81 @@ class Therapy:
         elif now > self.ran_at:
             self.run_ms += now - self.ran_at
         self.ran_at = now
-        if self.phase == "first" and self.run_ms >= label.STEADY_STATE_MS:
-            self.phase = "titration"
+        if self.phase == label.FIRST and self.run_ms >= label.STEADY_STATE_MS:
+            self.phase = label.TITRATION
 
     def is_interrupted(self, now):
         """Nothing was delivered for more than 6 h, or never."""
         return self.ran_at is None or now - self.ran_at > label.INTERRUPTION_MS
+
+    def is_long_idle(self, now):
+        """Nothing was delivered for more than 14 days (R-WDR-1)."""
+        return self.ran_at is not None and now - self.ran_at > label.LONG_IDLE_MS
 
     def running_for(self, now):
         """Running time in ms that counts for R-INI-2 as of now."""
         return 0 if self.is_interrupted(now) else self.run_ms
 
     def resume(self, now):
-        """Delivery begins again: the pause itself is not running time."""
+        """Delivery begins again: the pause itself is not running time; the dose before it may be returned to."""
         if self.is_interrupted(now):
             self.run_ms = 0
+            self._note_return(now)
         self.ran_at = now
         self.stopped_at = None
         if self.first_run is None:
             self.first_run = now
-        if self.phase == "screened":
-            self.phase = "first"
+        if self.phase == label.SCREENED:
+            self.phase = label.FIRST
+
+    def _note_return(self, now):
+        if self.is_long_idle(now):
+            self.return_to = None
+        elif self.last_run and not self.ended and self.phase != label.HOLIDAY:
+            before = self.base(now).daily
+            self.return_to = larger(self.return_to, before) if self.return_to else before
 
     def note_stop(self, now):
         self.stopped_at = now
 
-    def note_refill(self, now, volume_nl, capacity_nl):
-        """A refill licenses one maintenance increase if it is large and late enough (R-MNT-1)."""
-        spaced = self.refill_at is None or now - self.refill_at >= label.REFILL_SPACING_MS
-        if spaced and volume_nl * label.REFILL_CAPACITY_PART >= capacity_nl:
-            self.refill_at = now
-            self.refill_used = False
+    # Holiday.
 
-    def enter_maintenance(self, now):
-        """THER:PHASE phase=maintenance (R-MNT-1)."""
-        if self.phase != "titration":
-            raise Refusal("STATE", "maintenance follows titration; the phase is %s" % self.phase)
-        self._check_wait(now)
-        self.phase = "maintenance"
+    def came_into_force(self, program):
+        """It is delivered from now on: a taper begins a holiday, another program ends one (R-HOL-1)."""
+        if program.is_taper:
+            self.phase, self.return_to = label.HOLIDAY, None
+        elif self.phase == label.HOLIDAY:
+            self.phase = label.TITRATION
 
-    # The one question.
-
-    def check(self, program, case):
-        """Refusal by the first rule, in the order of REQUIREMENTS.md, that forbids `program`; else a list of notes.
-
-        case: Case, what is true around the request.
-        """
-        self._check_attended(program, case)
-        age = self._check_who(case.today)
-        if program.conc != case.conc:
-            text = "program %d over reservoir %d mcg/ml; they must be equal" % (program.conc, case.conc)
-            raise Refusal("CONCENTRATION", text)
-        self._check_start_flat(program, case.now)
-        check_absolute(program, self.population, age, case.board, self.phase == "holiday")
-        self._check_start_cap(program)
-        if self.last_run:
-            self._check_increase(program, case)
-            self._check_decrease(program, case)
-            self._check_across(program, case)
-        return self._notes(program, age)
-
-    def _check_attended(self, program, case):
-        increase = self.last_run is None or self.last_run.daily < program.daily
-        if increase and not case.attended:
-            raise Refusal("UNATTENDED", "an increase needs attended=yes: trained staff and resuscitation present, label 5.3")
-
-    def _check_who(self, today):
-        if self.population is None:
-            raise Refusal("NOT_SCREENED", "no record and no positive screening response; screen first, label 2.2")
-        age = check_age(self.birth, self.population, today)
-        if self.last_run is None and not self.screen_ng:
-            raise Refusal("NOT_SCREENED", "no positive screening response on record; screen first, label 2.2")
-        return age
-
-    def _check_start_flat(self, program, now):
-        early = self.last_run is None or (self.phase == "first" and self.running_for(now) < label.STEADY_STATE_MS)
-        if early and not program.is_flat():
-            raise Refusal("START_FLAT", "the first 24 h run a flat day, complex schedules come later, label 2.4")
-
-    def _check_start_cap(self, program):
-        if self.last_run is not None:
-            return
-        percent = label.START_PERCENT_SHORT_EFFECT if self.effect == "short" else label.START_PERCENT_LONG_EFFECT
-        if not program.daily.at_most(percent, Ratio(self.screen_ng)):
-            most = self.screen_ng * percent // 100
-            text = "%s over %s mcg/day, %d %% of the screening dose %s, label 2.5"
-            daily = mcg_text(program.daily.ceil())
-            raise Refusal("START_CAP", text % (daily, mcg_text(most), percent, mcg_text(self.screen_ng)))
-
-    def _check_increase(self, program, case):
-        base = self.last_run.daily
-        if program.daily <= base:
-            return
-        running = self.running_for(case.now)
-        if running < label.STEADY_STATE_MS:
-            wait = span_text(label.STEADY_STATE_MS - running)
-            raise Refusal("FIRST_24H", "no increase in the first 24 h of running; next increase in %s, label 2.5" % wait)
-        self._check_wait(case.now)
-        if self.phase == "maintenance":
-            self._check_refill(case.now)
-        percent = label.step_percent(self.population, self.phase)[0]
-        if not program.daily.at_most(100 + percent, base):
-            raise Refusal("STEP_CAP", _step_text(program.daily, base, 100 + percent, "2.6" if self.phase == "maintenance" else "2.5"))
-
-    def _check_wait(self, now):
-        since = now - self.last_increase if self.last_increase is not None else label.INCREASE_WAIT_MS
-        if since < label.INCREASE_WAIT_MS:
-            raise Refusal("TOO_SOON", "next increase in %s, one in any 24 h, label 2.5" % span_text(label.INCREASE_WAIT_MS - since))
-
-    def _check_refill(self, now):
-        fresh = self.refill_at is not None and now - self.refill_at <= label.MAINTENANCE_REFILL_MS
-        if not fresh or self.refill_used:
-            raise Refusal("NO_REFILL", "in maintenance one increase within 24 h of a refill of a quarter of the capacity, label 2.6")
-
-    def _check_decrease(self, program, case):
+    def is_holiday_over(self, now):
+        """The taper last run has come to its zero, and nothing was run since."""
         last = self.last_run
-        lowers = program.daily < last.daily or program.low < last.low
-        if not lowers or case.reason == "OVERDOSE" or self._returns(program, case.now):
-            return
-        in_force = [entry[1] for entry in self.past if case.now - entry[0] < DAY_MS]
-        in_force.append(doses_of(last))
-        for name in ("daily", "low"):
-            for doses in in_force:
-                _check_kept(getattr(program, name), getattr(doses, name), name)
+        return last is not None and last.is_taper and last.is_over(now)
 
-    def _returns(self, program, now):
-        """Going back to the dose before an increase of the last 24 h is always allowed (R-MNT-2)."""
-        before = self.before_increase
-        if before is None or now - self.last_increase >= DAY_MS:
-            return False
-        return before.daily <= program.daily and before.low <= program.low
+    # Commits, refills, phases.
 
-    def _check_across(self, program, case):
-        """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2).
+    def note_commit(self, kind, now):
+        """What waits for its first step, and the refill that licenses it should it be an increase in maintenance."""
+        self.pending = kind
+        self.pending_refill = self.licence(now) if self.phase == label.MAINTENANCE else None
 
-        The account is kept in whole ng, so what was read back after a restart is known to 1 ng.
-        """
-        if case.week_ms is None or program.hash == self.last_run.hash:
-            return
-        limit = larger(program.high, self.last_run.high)
-        for until, doses in self.past:
-            if case.now - until < DAY_MS:
-                limit = larger(limit, doses.high)
-        worst = worst_across(case.basal, program, case.now, case.week_ms)
-        if limit.ceil() + 1 < worst.floor():
-            text = "24 h across the change hold %s over %s mcg; change at another hour or in a smaller step"
-            raise Refusal("STEP_CAP", text % (mcg_text(worst.ceil()), mcg_text(limit.floor())))
+    def note_refill(self, now, volume_nl, capacity_nl):
+        """A large refill may license one maintenance increase (R-MNT-1)."""
+        self.refills = [at for at in self.refills if now - at <= label.MAINTENANCE_REFILL_MS]
+        if volume_nl * label.REFILL_CAPACITY_PART >= capacity_nl:
+            self.refills.append(now)
 
-    def _notes(self, program, age):
-        notes = []
-        if program.daily < Ratio(label.daily_low_ng(self.population, age)):
-            notes.append("below_label_range")
-        if self.last_run and self.last_run.daily < program.daily:
-            least = label.step_percent(self.population, self.phase)[1]
-            if not Ratio(self.last_run.daily.num * (100 + least), self.last_run.daily.den * 100) <= program.daily:
-                notes.append("small_step")
-        return notes
+    def licence(self, now):
+        """Record time of the newest refill that licenses an increase now, or None (R-MNT-1)."""
+        for at in reversed(self.refills):
+            spaced = self.licensed_at is None or at - self.licensed_at >= label.REFILL_SPACING_MS
+            if spaced and now - at <= label.MAINTENANCE_REFILL_MS:
+                return at
+        return None
+
+    def enter_maintenance(self):
+        self.phase = label.MAINTENANCE
+        self.maintained = []
 
     # The journal's copy.
 
@@ -267,6 +276,9 @@ class Therapy:
         state = {name: getattr(self, name) for name in _PLAIN}
         last = self.last_run
         state["last_run"] = None if last is None else last.hash if committed and committed.hash == last.hash else last.lines
+        state["taper_from"] = last.start if last and last.is_taper else None
+        state["trial"] = self.trial.dump()
+        state["return_to"] = [self.return_to.num, self.return_to.den] if self.return_to else None
         for name in ("started", "before_increase"):
             doses = getattr(self, name)
             state[name] = doses.dump() if doses else None
@@ -277,8 +289,13 @@ class Therapy:
         for name in _PLAIN:
             setattr(self, name, state[name])
         self.birth = tuple(self.birth) if self.birth else None
+        self.injury = tuple(self.injury) if self.injury else None
         last = state["last_run"]
         self.last_run = committed if committed and last == committed.hash else make_program(last) if last else None
+        if self.last_run and self.last_run.is_taper:
+            self.last_run.start = state["taper_from"]
+        self.trial.load(state["trial"])
+        self.return_to = Ratio(*state["return_to"]) if state["return_to"] else None
         self.started = _load_doses(state["started"])
         self.before_increase = _load_doses(state["before_increase"])
         self.past = [[until, _load_doses(doses)] for until, doses in state["past"]]
@@ -287,6 +304,7 @@ class Therapy:
 _PLAIN = (
     "population",
     "birth",
+    "injury",
     "phase",
     "origin",
     "screen_ng",
@@ -294,85 +312,14 @@ _PLAIN = (
     "first_run",
     "run_ms",
     "ran_at",
+    "ended",
     "last_increase",
-    "refill_at",
-    "refill_used",
+    "refills",
+    "licensed_at",
+    "pending",
+    "pending_refill",
     "stopped_at",
+    "refused",
+    "climbs",
+    "maintained",
 )
-
-
-class Case:
-    """What is true around a request: elapsed now, local date, reservoir's concentration, the board's dict, basal.Basal, declarations."""
-
-    def __init__(self, now, today, week_ms, conc, board, basal, attended=False, reason=None):
-        self.now = now
-        self.today = today
-        self.week_ms = week_ms
-        self.conc = conc
-        self.board = board
-        self.basal = basal
-        self.attended = attended
-        self.reason = reason
-
-
-def check_age(birth, population, today):
-    """Whole years of age; Refusal AGE under 4, or where population and age disagree (R-POP-1)."""
-    age = age_years(birth, today)
-    if age < label.MIN_AGE_YEARS:
-        raise Refusal("AGE", "%d years is under %d, label 1 and 8.4" % (age, label.MIN_AGE_YEARS))
-    if population == label.PEDIATRIC and age >= label.ADULT_YEARS:
-        raise Refusal("AGE", "pediatric is under %d years, the record says %d" % (label.ADULT_YEARS, age))
-    return age
-
-
-def check_absolute(program, population, age, board, holiday=False):
-    """Refusal DAILY_MAX, HOUR_MAX or HOUR_MIN: the limits that hold whatever ran before (R-MNT-3, R-PRF-3, R-BOL-3)."""
-    most = label.daily_max_ng(population, age)
-    if Ratio(most) < program.daily:
-        text = "%s over %s mcg/day, %s, label 2.6"
-        raise Refusal("DAILY_MAX", text % (mcg_text(program.daily.ceil()), mcg_text(most), population))
-    check_profile(program, board["max_rate_nl_h"], board["reservation_nl"], holiday)
-
-
-def confirmations(program):
-    """Codes that a person has to confirm before `program` may start, in order (R-MNT-3, R-PRF-3)."""
-    codes = []
-    if Ratio(label.LIMITED_EXPERIENCE_NG) < program.daily:
-        codes.append("CONFIRM_OVER_1000")
-    if needs_profile_confirmation(program):
-        codes.append("CONFIRM_PROFILE")
-    return codes
-
-
-def _check_kept(new, old, name):
-    if not old.at_most(100, new) and not _keeps(new, old):
-        least = Ratio(old.num * label.DECREASE_KEEPS_PERCENT, old.den * 100).ceil()
-        text = "%s %s under %s mcg/day, 20 %% less than %s in the last 24 h, label 2.6; or reason=OVERDOSE"
-        raise Refusal("STEP_CAP", text % (name, mcg_text(new.floor()), mcg_text(least), mcg_text(old.floor())))
-
-
-def _keeps(new, old):
-    return Ratio(label.DECREASE_KEEPS_PERCENT * old.num, 100 * old.den) <= new
-
-
-def _step_text(new, base, percent, section):
-    most = base.num * percent // (base.den * 100)
-    text = "%s over %s mcg/day, %d %% on %s, label %s"
-    return text % (mcg_text(new.ceil()), mcg_text(most), percent - 100, mcg_text(base.floor()), section)
-
-
-def worst_across(basal, new, now, week_ms):
-    """The largest dose (Ratio, ng) of any 24 h that begin with what was given until now and end with `new`.
-
-    The dose is linear in the window's place between those where an end of it meets a change of rate.
-    """
-    edges = [0, DAY_MS]
-    edges += [now - edge for edge in basal.given_edges()]
-    edges += [DAY_MS - (start * MINUTE_MS - week_ms) % _WEEK_MS for start in new.starts_min]
-    worst = Ratio(0)
-    for before_ms in edges:
-        if 0 <= before_ms <= DAY_MS:
-            first = basal.given_between(now - before_ms, now)
-            second = new.dose_between(week_ms, DAY_MS - before_ms)
-            worst = larger(worst, Ratio(first.num * second.den + second.num * first.den, first.den * second.den))
-    return worst

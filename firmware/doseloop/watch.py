@@ -125,9 +125,18 @@ class Watch:
         if program is None or first is None or first > now:
             return
         last = pump.therapy.last_run
-        if last is None or last.hash != program.hash:
-            pump.therapy.took_force(program, first, now)
+        if last is None or last.hash != program.hash or pump.therapy.ended:
+            restart = pump.therapy.is_holiday_over(now)
+            suspicion = pump.therapy.took_force(program, first, now)
+            if restart:
+                pump.windows.begin()
+            self.suspect_catheter(suspicion, now)
             pump.keeper.dirty = True
+
+    def suspect_catheter(self, suspicion, now):
+        """The advisory of R-MNT-4, with what suggests it."""
+        if suspicion:
+            self._pump.alarms.raise_("CATHETER_SUSPECT", now, suspicion)
 
     def settle_force(self, now):
         """Bring the history up to date before a decision that reads it."""
@@ -137,6 +146,8 @@ class Watch:
     def _windows(self, now):
         pump = self._pump
         if not pump.is_in_therapy():
+            for code in ("UNDER_DELIVERY", "WITHDRAWAL_RISK"):
+                pump.alarms.set(code, False, now)
             return
         ledger = pump.ledger
         full = pump.windows.sample(now, pump.basal.programmed.total, ledger.steps["dose"], ledger.counts)
@@ -152,9 +163,9 @@ class Watch:
         reservoir, ledger = pump.reservoir, pump.ledger
         pump.advance(now)
         filled = reservoir.fluid == "drug"
-        week_ms = pump.clock.week_ms(now) if pump.clock.is_set() else None
         program = pump.basal.program if filled else None
-        pump.alarms.set("RESERVOIR_LOW", filled and supplies.is_low(reservoir, program, week_ms), now)
+        course_ms = pump.basal.course_ms(now) if program else None
+        pump.alarms.set("RESERVOIR_LOW", filled and supplies.is_low(reservoir, program, course_ms), now)
         empty = pump.is_in_therapy() and steps_of_nl(reservoir.usable_nl(), ledger.steps_per_ml) < 1
         pump.alarms.set("RESERVOIR_EMPTY", empty, now)
         authorised, witnessed = ledger.since_refill()[:2]
@@ -180,7 +191,7 @@ class Watch:
         if pump.basal.program is None or pump.reservoir.fluid != "drug" or not pump.clock.is_set():
             return
         pump.advance(now)
-        due = supplies.refill_due_ms(pump.reservoir, pump.basal.program, pump.clock.week_ms(now))
+        due = supplies.refill_due_ms(pump.reservoir, pump.basal.program, pump.basal.course_ms(now))
         self.refill_due = now + due
 
     def _record(self, now):
