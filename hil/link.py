@@ -17,9 +17,12 @@ from hil.channel import Channel, SerialLog
 from hil.errors import LinkError, Refused
 from hil.frames import Event, FrameError, Reply, next_seq, parse_line, request_body, seal
 
-SERVICE_VERBS = frozenset({"THER:IMPORT", "CAL:SET", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS"})
+SERVICE_VERBS = frozenset({"THER:IMPORT", "CAL:SET", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS", "SCREEN:NEW", "LINE:NEW"})
 FREE_VERBS = frozenset({"STOP", "HELLO", "HELP", "AUTH"})
-DELIVERY_VERBS = frozenset({"PROG:COMMIT", "RUN", "DOSE:BOLUS", "DOSE:PRIME", "RES:REFILL", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS"})
+DELIVERY_VERBS = frozenset(
+    {"PROG:COMMIT", "RUN", "DOSE:BOLUS", "DOSE:PRIME", "DOSE:SCREEN", "RES:REFILL", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS"}
+)
+ID_VERBS = frozenset({"EMPTY", "SCREEN:RESPONSE", "SCREEN:NEW", "THER:RESPONSE", "LINE:NEW"})  # done once, but not dated
 NOT_CONSUMED = frozenset({"SEQ", "SESSION"})  # refusals that leave the number free
 KEPT_EVENTS = 10_000
 
@@ -132,14 +135,14 @@ class Link:
         wanted = role or (auth.SERVICE if verb in SERVICE_VERBS else self.role or auth.OPERATOR)
         if self.role != wanted:
             self.open_role(wanted)
-        if verb in DELIVERY_VERBS or verb == "EMPTY":
+        if verb in DELIVERY_VERBS or verb in ID_VERBS:
             given = {**self._delivery_fields(verb), **given}
         given.setdefault("sess", session.sess)
         return self._numbered(verb, given, key=self._keys[wanted] if sign else None)
 
     def _delivery_fields(self, verb: str) -> dict[str, str]:
         fields = {"id": self.new_id()}
-        if verb != "EMPTY":
+        if verb in DELIVERY_VERBS:
             fields.update(at=f"{int(self._wall())}s", ttl="30s")
         return fields
 

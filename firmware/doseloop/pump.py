@@ -121,11 +121,12 @@ class Pump:
         self.restart_motion(now)
 
     def _come_into_force(self, now):
-        """A taper counts its days from here (R-HOL-1)."""
+        """A taper counts its days from here, and is what runs, first step or not: a power cut must not undo it (R-HOL-1)."""
         program = self.basal.program
+        self.therapy.came_into_force(program)
         if program.is_taper and program.start is None:
             program.start = now
-        self.therapy.came_into_force(program)
+            self.therapy.took_force(program, now, now)
 
     def _rest(self, now):
         self.delivering = False

@@ -144,7 +144,7 @@ class Therapy:
         suspicion = None
         if old.daily < new.daily:
             suspicion = self._note_increase(old, new, at)
-        elif new.daily < old.daily and self.pending == OVERDOSE:
+        elif new.daily < old.daily and self.pending == OVERDOSE and not program.is_taper:
             self.return_to = larger(self.return_to, old.daily) if self.return_to else old.daily
         if restart:
             self.run_ms, self.ran_at, self.before_increase = 0, at, None
