@@ -116,8 +116,8 @@ def test_the_same_program_sent_twice_is_no_step_and_starts_no_wait_anew():
 @pytest.mark.req("R-DOSE-2", "R-TIT-1")
 def test_weekdays_whose_sums_differ_are_measured_by_any_24_hours_of_the_week():
     rig = running()
-    saturday = [("all", "00:00", 100_000), ("sat", "00:00", 30_000), ("sat", "12:00", 70_000), ("sun", "00:00", 70_000), ("sun", "12:00", 30_000)]
-    assert rig.commit_code(saturday) == "STEP_CAP"  # no day has more than 100 mcg, but noon to noon has 140
+    weekend = [("sat", "00:00", 30_000), ("sat", "12:00", 70_000), ("sun", "00:00", 70_000), ("sun", "12:00", 30_000)]
+    assert rig.commit_code([("all", "00:00", 100_000), *weekend]) == "STEP_CAP"  # no day has more than 100 mcg, but noon to noon has 140
     assert rig.ask("PROG:CHECK?")["high"] == "140000ng"
 
 
