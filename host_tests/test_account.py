@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pump_rig import DAY_MS, HOUR_MS, NIGHT_FLEX, PumpRig, flat
 
+from doseloop.line import Fill
 from doseloop.program import Program
 from doseloop.supplies import dose_ahead_ng, time_until_used_ms
 from doseloop.units import MINUTE_MS, nl_of_ng
@@ -273,6 +274,6 @@ def test_a_refill_or_a_change_of_program_starts_the_observation_timer_and_blocks
 @given(st.integers(20_000, 2_000_000), st.integers(2_000_001, 19_000_000), st.integers(0, 604_799_999))
 def test_the_forecast_is_the_first_minute_at_which_the_volume_is_used(daily, volume, week_ms):
     program = Program(["name=p", "conc=500", f"seg.all.00:00={daily // 3}", f"seg.all.16:00={daily}", f"seg.sun.00:00={daily // 5}"])
-    found = time_until_used_ms(program, week_ms, volume, 3650 * DAY_MS)
+    found = time_until_used_ms(program, week_ms, volume, Fill(500), 3650 * DAY_MS)
     used = [nl_of_ng(dose_ahead_ng(program, week_ms, ms), 500) for ms in (found - MINUTE_MS, found)]
     assert used[0] < volume <= used[1]

@@ -23,7 +23,7 @@ class Basal:
         self.corrected_at = None  # elapsed of the last clock correction
         self.held_low = False  # the 24 h rule holds the rate down at present
         self.programmed = Tally()  # steps that the program asked for since the journal began (R-ALM-6)
-        self._programmed_to = None
+        self._programmed_to = None  # elapsed until which they count
         self._given = []  # [start, end, ng, in_ms] of basal laid out in the last 24 h, oldest first
         self._highs = []  # [until, high] of programs that were in force in the last 24 h
 
@@ -148,13 +148,22 @@ class Basal:
 
     # What was programmed.
 
-    def advance_programmed(self, now, steps_per_ml, active):
-        """Add what the program asked for since the last call, by the clock, also while stopped (R-ALM-6)."""
+    def advance_programmed(self, now, steps_per_ml, conc, switch, active):
+        """Add what the program asked for since the last call, by the clock, also while stopped (R-ALM-6).
+
+        conc: of what left, or would have left, the tip meanwhile; switch: None, or (elapsed, conc until then, conc after).
+        """
         since = self._programmed_to
         self._programmed_to = now
         if since is None or not active or self.program is None or now <= since:
             return
-        den = self.program.conc * 1000
+        if switch and since < switch[0] <= now:
+            self._ask(since, switch[0], steps_per_ml, switch[1])
+            since, _, conc = switch
+        self._ask(since, now, steps_per_ml, conc or self.program.conc)
+
+    def _ask(self, since, now, steps_per_ml, conc):
+        den = conc * 1000
         course_ms = self.course_ms(since)
         if course_ms is None or ((self.lowest or self.held_low) and not self.program.is_taper):
             ng, in_ms = self.program.lowest_rate()

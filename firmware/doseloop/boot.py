@@ -6,7 +6,7 @@ After any reset: nothing is made up, nothing is withheld (R-ALM-11). Only storag
 from doseloop import label, records
 from doseloop.bolus import CATEGORY, Delivery
 from doseloop.hal import BOOT_WATCHDOG
-from doseloop.ledger import DOSE
+from doseloop.ledger import DOSE, PRIME
 from doseloop.units import DAY_MS, collect_garbage, ng_of_nl, nl_of_steps
 from doseloop.windows import QUARTER_MS
 
@@ -56,14 +56,20 @@ def _restore_account(pump, state):
         _load_sample(pump, replay.sample, state)
     if replay.unbooked and (state is None or pump.deliveries.last_result != replay.unbooked.number):
         _book(pump, replay.unbooked, replay.unbooked.made)
-    if replay.open_delivery and replay.open_delivery.started < replay.state_at:
+        pump.deliveries.last_result = replay.unbooked.number
+    if replay.open_delivery and _is_in_state(pump, replay):
         replay.open_delivery = None  # ended long ago, its result lost with a torn record: the saved state has it
     if replay.open_delivery:
         _book_cut_off(pump, replay.open_delivery)
+    pump.save()  # the line's bridge and the count it belongs to in one piece
     pump.write_sample()
-    pump.save()
     if replay.open_delivery:
         pump.keeper.result(replay.open_delivery)
+
+
+def _is_in_state(pump, replay):
+    delivery = replay.open_delivery
+    return delivery.started < replay.state_at or pump.deliveries.last_result == delivery.number
 
 
 class _Replay:
@@ -124,7 +130,6 @@ def _load_sample(pump, sample, state):
         ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
         ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
         ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]
-    ledger.conc = _conc_of(pump)
     open_steps = values[3] - (ledger.steps["dose"] - values[0])
     if kind == records.SAMPLE_RUNNING and open_steps > 0:
         ledger.book_uncertain(open_steps)
@@ -145,10 +150,6 @@ def _delivery_of(payload, elapsed):
     return Delivery(verb, number, steps, span_s * 1000, volume_nl, conc, elapsed)
 
 
-def _conc_of(pump):
-    return pump.basal.program.conc if pump.basal.program else pump.reservoir.conc
-
-
 def _book_cut_off(pump, delivery):
     """Cut off by a power loss: what was made lies between none and all; all counts."""
     pump.ledger.uncertain_nl += nl_of_steps(delivery.steps, pump.ledger.steps_per_ml)
@@ -157,7 +158,7 @@ def _book_cut_off(pump, delivery):
     pump.deliveries.restore(delivery, "UNCERTAIN")
     pump.deliveries.last_result = delivery.number
     if delivery.verb == "DOSE:PRIME":
-        pump.prime_left_nl = max(0, pump.prime_left_nl - delivery.volume_nl)
+        pump.line.delivered(PRIME, delivery.steps, pump.ledger.steps_per_ml)
     _tell_trial(pump, delivery, "UNCERTAIN")
     pump.keeper.log(records.RESET, "%s %08x UNCERTAIN" % (delivery.verb, delivery.number))
 

@@ -15,6 +15,7 @@ from doseloop.label import (
     SCREEN_TIME_S,
     TTL_MAX_S,
 )
+from doseloop.line import PARTS
 from doseloop.port import refuse_catheter_port
 from doseloop.units import Refusal, parse_date, parse_integer, parse_quantity, printable
 
@@ -121,6 +122,7 @@ VERBS = {
             "confirm?": ("h", 8),
         },
     ),
+    "LINE:NEW": ("service", {"part": ("w", PARTS), "id": _ID}),
     "CAL:MOVE": ("service", _with({"steps": ("n", 1, 1_000_000), "rate": ("q", "/s", 1, 4000)}, _DATED)),
     "ALAR:ACK": ("operator", {"id": ("t", 24)}),
     "ALAR:MUTE": ("operator", {}),

@@ -2,7 +2,7 @@
 
 from doseloop import label
 from doseloop.alarms import STOP
-from doseloop.guards import require_calibration, require_confirmation, require_no_delivery, require_rest
+from doseloop.guards import require_calibration, require_confirmation, require_no_bridge, require_no_delivery, require_rest
 from doseloop.judge import check_age
 from doseloop.port import require_closed, require_path
 from doseloop.screening import volume_nl
@@ -16,6 +16,7 @@ def give_bolus(pump, fields, request):
     require_closed(pump.port)
     program = pump.basal.program
     pump.watch.settle_force(pump.clock.elapsed)
+    require_no_bridge(pump)
     pump.deliveries.check_bolus(program, fields["volume"], pump.clock.elapsed, _forbidding(pump))
     if not pump.delivering:
         raise Refusal("STATE", "a bolus needs a running program; RUN first")
@@ -48,6 +49,7 @@ def screen(pump, fields, request):
         text = "screening wants %d mcg/ml, the reservoir holds %d, label 2.3"
         want = [("want", "%dmcg/ml" % label.SCREEN_CONC)]
         raise Refusal("CONCENTRATION", text % (label.SCREEN_CONC, pump.reservoir.conc), want)
+    require_no_bridge(pump)
     therapy.trial.check_gap(now)
     forbidding = _forbidding(pump)
     if forbidding:
@@ -59,7 +61,7 @@ def screen(pump, fields, request):
 
 
 def prime(pump, fields, request):
-    """R-CON-4: fills the dead volume of a recorded new tube, not connected, confirmed, while stopped."""
+    """R-CON-4: fills the dead volume of a recorded new tube or catheter, not connected, confirmed, while stopped."""
     require_calibration(pump)
     require_path(fields, "path", "pump")
     require_closed(pump.port)
@@ -68,10 +70,11 @@ def prime(pump, fields, request):
         raise Refusal("STATE", "prime only while not connected: connected=no")
     if pump.reservoir.fluid != "drug":
         raise Refusal("STATE", "the reservoir holds no drug; RES:REFILL first")
-    if fields["volume"] > pump.prime_left_nl:
-        text = "%d nl asked, %d nl of dead volume left to prime; record a new tube first"
-        most = [("most", "%dnl" % pump.prime_left_nl)]
-        raise Refusal("PRIME_DONE", text % (fields["volume"], pump.prime_left_nl), most)
+    require_no_bridge(pump)
+    if fields["volume"] > pump.line.prime_left_nl:
+        text = "%d nl asked, %d nl of dead volume left to prime; record a new part first: LINE:NEW"
+        most = [("most", "%dnl" % pump.line.prime_left_nl)]
+        raise Refusal("PRIME_DONE", text % (fields["volume"], pump.line.prime_left_nl), most)
     require_confirmation(["CONFIRM_PRIME"], "prime %d" % fields["volume"], fields)
     rate_nl_h = pump.board["prime_nl_h"]
     return _begin(pump, request.verb, fields, fields["volume"], _span_ms(fields["volume"], rate_nl_h))
@@ -95,6 +98,7 @@ def move(pump, fields, request):
     require_rest(pump, "CAL:MOVE")
     if pump.reservoir.fluid == "drug" and not pump.reservoir.emptied:
         raise Refusal("STATE", "the reservoir holds drug; EMPTY it and fill with test fluid")
+    require_no_bridge(pump)
     _require_board_rate(pump, nl_of_steps(fields["rate"] * 3600, pump.ledger.steps_per_ml))
     span_ms = max(1, fields["steps"] * SECOND_MS // fields["rate"])
     volume_nl = nl_of_steps(fields["steps"], pump.ledger.steps_per_ml)

@@ -68,14 +68,20 @@ class Dosing:
         self._margin_ms = _MARGIN_MS
         self._steps_per_ml = 0
         self._conc = 0
+        self._switch = None  # (count at which another concentration is at the tip, that concentration): a bridge is on
+        self.switched_at = None  # elapsed ms at which it is, once that is in the chain
         self._lease_steps = 1
         self._single = False
         self._ending = False  # no lease follows the chain
 
-    def configure(self, steps_per_ml, conc):
-        """Calibration and concentration for what is planned from now on; call only while settled."""
+    def configure(self, steps_per_ml, conc, switch=None):
+        """Calibration and concentration for what is planned from now on; call only while settled.
+
+        switch: (count, conc): from this count on the tip has another concentration (R-CON-3). No extra meanwhile.
+        """
         self._steps_per_ml = steps_per_ml
         self._conc = conc
+        self._switch = switch
         self._lease_steps = max(1, steps_of_nl(self._hal.board["lease_basal_nl"], steps_per_ml) * (_SHARE - 1) // _SHARE)
 
     def single_steps(self, on):
@@ -150,8 +156,7 @@ class Dosing:
         if not self._anchors:
             self._chain_ms = ticks
             self._chain_us = 0
-        end = self._piece_end(start, basal)
-        self._lay_out(start, end, basal)
+        end = self._lay_out(start, self._piece_end(start, basal), basal)
         self._piece_end_ms = (ticks + (end - now)) & TICKS_MASK
         self._forget_before(now)
         return True
@@ -172,10 +177,15 @@ class Dosing:
         return min(end, self.extra.end) if self.extra else end
 
     def _lay_out(self, start, end, basal):
+        """A piece from start to end, or to where the concentration at the tip changes if that is earlier; returns its end."""
         rate_num = 0
         if basal:
-            self._rebase(basal[1] * self._conc * 1000)
+            bridged = self._switch and not self._is_through(self._switch[0])
+            conc = self._switch[1] if self._switch and not bridged else self._conc
+            self._rebase(basal[1] * conc * 1000)
             rate_num = basal[0] * self._steps_per_ml
+            if bridged and rate_num:
+                end = self._cut_at_switch(start, end, rate_num)
         anchor = _Anchor(
             start,
             end,
@@ -188,6 +198,22 @@ class Dosing:
         if self.extra and end >= self.extra.end:
             self._extra_done += self.extra.steps
             self.extra = None
+        return end
+
+    def _is_through(self, count):
+        """The program has asked for `count` steps: the lead, by which a step is made early, is not counted."""
+        done = self._basal_count + self._extra_done
+        return done > count or (done == count and self._remainder >= fresh_remainder(self._den))
+
+    def _cut_at_switch(self, start, end, rate_num):
+        """The old drug is through with the whole step, not before: the next piece has the new rate and the same lead."""
+        left = self._switch[0] - self._basal_count - self._extra_done
+        wanted = left * self._den + fresh_remainder(self._den) - self._remainder
+        switch_at = start + max(1, -(-wanted // rate_num))
+        if switch_at > end:
+            return end
+        self.switched_at = switch_at
+        return switch_at
 
     def _plan(self, anchor):
         num, den, first = _sum_at(anchor, anchor.start)
@@ -238,6 +264,8 @@ class Dosing:
         self._restore(anchor, min(now, anchor.end))
         if self.first_step_at is not None and self.first_step_at > now:
             self.first_step_at = None
+        if self.switched_at is not None and self.switched_at > now:
+            self.switched_at = None
 
     def _anchor_at(self, now):
         for anchor in reversed(self._anchors):

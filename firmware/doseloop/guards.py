@@ -3,6 +3,7 @@
 import binascii
 import hashlib
 
+from doseloop.ledger import DOSE
 from doseloop.units import Refusal
 from doseloop.watch import calibration_fault
 
@@ -21,6 +22,11 @@ def require_rest(pump, what):
 def require_no_delivery(pump):
     if pump.deliveries.current:
         raise Refusal("BUSY", "a delivery is in progress; wait for it or STOP")
+
+
+def require_no_bridge(pump):
+    """Refusal BRIDGING: what is pushed now would be the old drug at another rate (R-CON-3)."""
+    pump.line.require_no_bridge(pump.ledger.steps[DOSE])
 
 
 def require_confirmation(codes, what, fields):

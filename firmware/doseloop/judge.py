@@ -5,7 +5,7 @@ and what would pass and when, in words and as fields. Nothing here changes anyth
 """
 
 from doseloop import label
-from doseloop.program import check_profile, needs_profile_confirmation
+from doseloop.program import check_bridge_rate, check_profile, needs_profile_confirmation
 from doseloop.screening import too_soon
 from doseloop.units import DAY_MS, MINUTE_MS, WEEK_MIN, Ratio, Refusal, age_years, larger, mcg_text, span_text
 
@@ -17,9 +17,10 @@ class Case:
     """What is true around a request: elapsed now, local date, reservoir's concentration, the board's dict, basal.Basal, declarations.
 
     may_return: a confirmed return (R-WDR-1) can be taken; RUN takes only one that was confirmed at its commit.
+    old_conc: what the line holds in a bridge, else 0.
     """
 
-    def __init__(self, now, today, week_ms, conc, board, basal, attended=False, reason=None, may_return=True):
+    def __init__(self, now, today, week_ms, conc, board, basal, attended=False, reason=None, may_return=True, old_conc=0):
         self.now = now
         self.today = today
         self.week_ms = week_ms
@@ -29,6 +30,7 @@ class Case:
         self.attended = attended
         self.reason = reason
         self.may_return = may_return
+        self.old_conc = old_conc
 
 
 class Finding:
@@ -53,7 +55,7 @@ def check(therapy, program, case):
     age = check_who(therapy, case.today)
     check_concentration(program, case.conc)
     _check_flat(therapy, program, now, restart)
-    check_absolute(program, therapy.population, age, case.board)
+    check_absolute(program, therapy.population, age, case.board, case.old_conc)
     if program.is_taper:
         program.check_plan()
     _check_start_cap(therapy, program, now, restart)
@@ -71,6 +73,7 @@ def check_resume(therapy, program, case):
         raise Refusal("STATE", "the holiday is over: commit a restart program, at most the initial dose, label 2.6")
     check_who(therapy, case.today)
     check_concentration(program, case.conc)
+    check_bridge_rate(program, case.board["max_rate_nl_h"], case.old_conc)
     _check_start_cap(therapy, program, case.now, False)
 
 
@@ -120,13 +123,13 @@ def _check_flat(therapy, program, now, restart):
         raise Refusal("START_FLAT", "the first 24 h run a flat day, complex schedules come later, label 2.4")
 
 
-def check_absolute(program, population, age, board):
+def check_absolute(program, population, age, board, old_conc=0):
     """Refusal DAILY_MAX, HOUR_MAX or HOUR_MIN: the limits that hold whatever ran before (R-MNT-3, R-PRF-3, R-BOL-3)."""
     most = label.daily_max_ng(population, age)
     if Ratio(most) < program.daily:
         text = "%s over %s mcg/day, %s, label 2.6"
         raise Refusal("DAILY_MAX", text % (mcg_text(program.daily.ceil()), mcg_text(most), population), [("most", "%dng" % most)])
-    check_profile(program, board["max_rate_nl_h"], board["reservation_nl"])
+    check_profile(program, board["max_rate_nl_h"], board["reservation_nl"], old_conc)
 
 
 def confirmations(program, returns=False):

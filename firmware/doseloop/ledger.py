@@ -6,13 +6,28 @@ either rewrites nothing that was booked before. What a power cut left open is bo
 """
 
 from doseloop.hal import ticks_diff
-from doseloop.units import DAY_MS, const
+from doseloop.units import DAY_MS, HOUR_MS, const, steps_of_nl
 
 _NL_PER_ML = const(1_000_000)
 
 # What a stepped volume was: only the first is dose.
 DOSE, PRIME, TEST, MOVED = "dose", "prime", "test", "moved"
 CATEGORIES = (DOSE, PRIME, TEST, MOVED)
+
+
+def reservation(board, ledger, rate_ng_h, covered):
+    """Basal steps to cover by one record: at most 10 uL, 15 min of the program or what is left of a bridge, at least one step.
+
+    covered: steps that are covered already and have not fallen due.
+    """
+    most = steps_of_nl(board["reservation_nl"], ledger.steps_per_ml)
+    conc, left = ledger.tip_conc(), ledger.bridge_left()
+    if left > covered:
+        most = min(most, left - covered)
+    elif left:
+        conc = ledger.line.feed
+    rate = rate_ng_h * board["reservation_ms"] // HOUR_MS
+    return max(1, min(most, rate * ledger.steps_per_ml // (conc * 1000) + 1))
 
 
 class Tally:
@@ -34,11 +49,11 @@ class Tally:
 class Ledger:
     """Totals since the journal began: steps by category, nL and ng, authorised and witnessed."""
 
-    def __init__(self, board):
+    def __init__(self, board, line):
+        self.line = line  # line.Line: of which concentration a step is at the tip
         self._steps_per_turn = board["steps_per_turn"]
         self._counts_per_turn = board["encoder_counts_per_turn"]
         self.steps_per_ml = board["steps_per_ml_nominal"]
-        self.conc = 0  # of what moves at the tip, mcg/mL; 0 while no drug was filled
         self.category = DOSE
         self.steps = {name: 0 for name in CATEGORIES}
         self.counts = 0  # witness counts
@@ -66,37 +81,58 @@ class Ledger:
 
     def advance(self, due, raw_witness):
         """Book what fell due and what the witness counted since the last call, under the category in force."""
+        left = self.bridge_left()
         if due != self._due:
             self._book_steps(due - self._due)
             self._due = due
         if raw_witness != self._raw:
             if self._raw is not None:
-                self._book_counts(ticks_diff(raw_witness, self._raw))
+                self._book_counts(ticks_diff(raw_witness, self._raw), left)
             self._raw = raw_witness
 
+    def tip_conc(self):
+        """mcg/mL of what leaves the tip with the next step; 0: no drug."""
+        return self.line.tip(self.steps[DOSE])
+
+    def bridge_left(self):
+        """Steps of the old concentration that are still in the line; 0: no bridge is on."""
+        return self.line.left(self.steps[DOSE])
+
+    def feed(self, conc):
+        """The reservoir holds another fill, of drug of `conc` or (0) of test fluid."""
+        self.line.refill(conc, self.steps[DOSE], self.steps_per_ml)
+
     def _book_steps(self, steps):
+        before = self.steps[DOSE]
         self.steps[self.category] += steps
         self.authorised_nl.add(steps * _NL_PER_ML, self.steps_per_ml)
         if self.category == DOSE:
-            self.authorised_ng.add(steps * self.conc * 1000, self.steps_per_ml)
+            self.authorised_ng.add(self.line.mass(before, before + steps) * 1000, self.steps_per_ml)
+        if self.category in (DOSE, PRIME):
+            self.line.drug_moved()
 
-    def _book_counts(self, counts):
+    def _book_counts(self, counts, left):
+        """left: steps of the bridge that were left before."""
         self.counts += counts
         turns = counts * self._steps_per_turn
         den = self._counts_per_turn * self.steps_per_ml
         self.witnessed_nl.add(turns * _NL_PER_ML, den)
         if self.category == DOSE:
-            self.witnessed_ng.add(turns * self.conc * 1000, den)
+            old = min(counts, self.counts_of_steps(left)) if left else 0
+            mass = self.line.feed * (counts - old) + (self.line.conc * old if old else 0)
+            self.witnessed_ng.add(mass * self._steps_per_turn * 1000, den)
 
     def book_uncertain(self, steps):
         """Steps that may have been made before a power cut: the upper bound counts, authorised and witnessed alike."""
         self.book(steps)
+        self.line.leave_open(self.steps[DOSE], steps)
         self.uncertain_nl += steps * _NL_PER_ML // self.steps_per_ml
 
     def book(self, steps):
         """Steps told by the journal: authorised, and taken for witnessed."""
+        left = self.bridge_left()
         self._book_steps(steps)
-        self._book_counts(self.counts_of_steps(steps))
+        self._book_counts(self.counts_of_steps(steps), left)
 
     def mark_refill(self):
         self.refill_marks = (

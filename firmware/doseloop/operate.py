@@ -2,6 +2,7 @@
 
 from doseloop import judge, label
 from doseloop.guards import once, require_calibration, require_confirmation, require_no_delivery, require_rest
+from doseloop.ledger import DOSE
 from doseloop.port import require_path
 from doseloop.program import Staging
 from doseloop.staging import Stage, staged_program, staging_of
@@ -147,6 +148,7 @@ def refill(pump, fields, request):
     count_nl = pump.reservoir.check_refill(
         fields["volume"], conc, fields["withdrawn"], expiry, pump.clock.today(), fields["fluid"]
     )
+    pump.line.check_refill(conc, pump.ledger.steps[DOSE])
     discrepant = pump.reservoir.is_discrepant(fields["withdrawn"])
     lot = fields.get("lot", "")
     record = {"volume_nl": fields["volume"], "fluid": fields["fluid"], "conc": conc, "lot": lot, "expiry": expiry}
@@ -191,9 +193,16 @@ def _check_conc(pump, conc):
 
 
 def set_calibration(pump, fields, request):
-    """R-CAL-1: only while stopped; more than 5 % off the last needs confirmation (service role by the table)."""
+    """R-CAL-1: only while stopped; more than 5 % off the last needs confirmation (service role by the table).
+
+    The first one of all is of a new line, one of another tube of a new tube.
+    """
     require_rest(pump, "CAL:SET")
     require_no_delivery(pump)
+    old_tube = pump.calibration["tube"] if pump.calibration else None
+    part = "both" if old_tube is None else "tube" if old_tube != fields["tube"] else None
+    if part:
+        pump.line.check_replace(part, pump.ledger.steps[DOSE])
     spm = fields["spm"]
     old = pump.ledger.steps_per_ml
     if abs(spm - old) * 100 > _CAL_STEP_PERCENT * old:
@@ -202,8 +211,18 @@ def set_calibration(pump, fields, request):
     calibration["date"] = list(fields["date"])
     calibration["at_nl"] = pump.ledger.authorised_nl.total
     calibration["at_ms"] = pump.clock.elapsed
-    pump.calibrate(calibration)
+    pump.calibrate(calibration, part)
     return [("spm", spm)]
+
+
+def renew_line(pump, fields, request):
+    """LINE:NEW: a new tube or catheter is on record; with both new the line holds nothing (R-CON-4)."""
+    require_rest(pump, "LINE:NEW")
+    require_no_delivery(pump)
+    pump.line.check_replace(fields["part"], pump.ledger.steps[DOSE])
+    once(pump, fields, request.verb)
+    pump.renew_line(fields["part"])
+    return [("prime_left", "%dnl" % pump.line.prime_left_nl)]
 
 
 # Alarms.
@@ -254,6 +273,7 @@ CHANGE = {
     "EMPTY": empty,
     "RES:REFILL": refill,
     "CAL:SET": set_calibration,
+    "LINE:NEW": renew_line,
     "ALAR:ACK": acknowledge,
     "ALAR:MUTE": mute,
     "ALAR:TEST": test_alarms,

@@ -222,11 +222,12 @@ class Program:
         rate = larger(lowest, slowest)
         return rate.num, rate.den * MINUTE_MS
 
-    def basal_nl(self, span_ms):
-        """The most basal volume in nL, rounded up, that a span within one segment takes."""
+    def basal_nl(self, span_ms, conc=None):
+        """The most basal volume in nL, rounded up, that a span within one segment takes; conc: at the tip, if not its own."""
+        conc = conc or self.conc
         most = 0
         for index in range(len(self.doses_ng)):
-            most = max(most, -(-self.doses_ng[index] * span_ms // (self.length_min(index) * 60 * self.conc)))
+            most = max(most, -(-self.doses_ng[index] * span_ms // (self.length_min(index) * 60 * conc)))
         return most
 
     def fastest_nl_h(self):
@@ -237,14 +238,24 @@ class Program:
         return fastest
 
 
-def check_profile(program, board_nl_h, reservation_nl):
+def check_bridge_rate(program, board_nl_h, old_conc):
+    """Refusal HOUR_MAX if the board is too slow for the basal while the old, weaker drug is at the tip (R-CON-3); 0: no bridge."""
+    fastest = program.basal_nl(HOUR_MS, old_conc) if old_conc else 0
+    if fastest > board_nl_h:
+        text = "%d nl/h over the board's %d while the line holds %d mcg/ml; less dose, or LINE:NEW part=both"
+        raise Refusal("HOUR_MAX", text % (fastest, board_nl_h, old_conc))
+
+
+def check_profile(program, board_nl_h, reservation_nl, old_conc=0):
     """Refusal HOUR_MAX or HOUR_MIN for a segment outside its limits (R-PRF-3, R-BOL-3). Equality passes.
 
     Nothing is written while a bolus moves, so the basal beside it must fit one reservation (reservation_nl).
+    old_conc: what the line holds in a bridge, else 0.
     """
     fastest = program.fastest_nl_h()
     if fastest > board_nl_h:
         raise Refusal("HOUR_MAX", "%d nl/h over the board's %d; a longer bolus or less dose" % (fastest, board_nl_h))
+    check_bridge_rate(program, board_nl_h, old_conc)
     if program.bolus and program.basal_nl(program.bolus[1] * 1000) > reservation_nl:
         text = "more than %d nl of basal fall into a bolus of %d s; a shorter bolus"
         raise Refusal("HOUR_MAX", text % (reservation_nl, program.bolus[1]))

@@ -13,7 +13,8 @@ from doseloop.clock import Clock
 from doseloop.dosing import Dosing
 from doseloop.hal import ticks_diff
 from doseloop.keeper import Keeper
-from doseloop.ledger import DOSE, Ledger
+from doseloop.ledger import DOSE, Ledger, reservation
+from doseloop.line import Line
 from doseloop.port import Port
 from doseloop.supplies import Reservoir
 from doseloop.taper import make_program
@@ -34,7 +35,8 @@ class Pump:
         self.clock = Clock(hal)
         self.keeper = Keeper(hal.store, self.clock)
         self.alarms = Alarms(self._log_alarm)
-        self.ledger = Ledger(board)
+        self.line = Line(board)
+        self.ledger = Ledger(board, self.line)
         self.reservoir = Reservoir(board, self.ledger)
         self.battery = Battery(board)
         self.basal = Basal(self.clock)
@@ -45,7 +47,6 @@ class Pump:
         self.motion = MotionWatch(self.ledger, board["witness_slack_counts"])
         self.port = Port()
         self.calibration = None  # dict of CAL:SET
-        self.prime_left_nl = 0  # what a recorded new tube or catheter still allows to prime (R-CON-4)
         self.run = False  # RUN is in force
         self.delivering = False
         self.observe_until = 0  # elapsed ms of the observation timer's end (R-FIL-4)
@@ -96,8 +97,10 @@ class Pump:
 
     def advance(self, now):
         """Book what fell due and what the witness saw until now."""
+        tip_conc, switched_at = self.ledger.tip_conc(), self.dosing.switched_at
         self.ledger.advance(self.dosing.due(now), self.hal.witness())
-        self.basal.advance_programmed(now, self.ledger.steps_per_ml, self.is_in_therapy())
+        switch = (switched_at, self.line.conc, self.line.feed) if switched_at is not None else None
+        self.basal.advance_programmed(now, self.ledger.steps_per_ml, tip_conc, switch, self.is_in_therapy())
         self.therapy.note_running(now, self.delivering and not self.basal.is_over(now))
 
     def flow(self):
@@ -107,8 +110,9 @@ class Pump:
             self.dosing.begin()
 
     def _configure(self):
-        self.ledger.conc = self.basal.program.conc if self.basal.program else self.reservoir.conc
-        self.dosing.configure(self.ledger.steps_per_ml, self.ledger.conc or 1)
+        left = self.ledger.bridge_left()
+        switch = (self.dosing.due(self.clock.elapsed) + left, self.line.feed) if left else None
+        self.dosing.configure(self.ledger.steps_per_ml, self.ledger.tip_conc() or 1, switch)
 
     def _resume(self, now):
         self.delivering = True
@@ -166,11 +170,9 @@ class Pump:
         return granted
 
     def _reservation(self, now):
-        """Steps of one reservation: at most 10 uL and at most 15 min of the program, at least one lease."""
-        most = steps_of_nl(self.board["reservation_nl"], self.ledger.steps_per_ml)
-        span_ms = self.board["reservation_ms"]
-        rate = self.basal.rate_ng_h(now) * span_ms // HOUR_MS
-        return max(1, min(most, rate * self.ledger.steps_per_ml // (self.ledger.conc * 1000) + 1))
+        """Steps of one reservation."""
+        covered = self.dosing.outstanding(now) + self.dosing.reserved
+        return reservation(self.board, self.ledger, self.basal.rate_ng_h(now), covered)
 
     def write_sample(self, granted=0):
         """One record of the account: what was, and what may still be made before the next one (with `granted` steps more)."""
@@ -195,7 +197,7 @@ class Pump:
             "offset": self.clock.offset_min,
             "observe": self.observe_until,
             "calibration": self.calibration,
-            "prime": self.prime_left_nl,
+            "line": self.line.dump(),
             "imported": self.imported,
             "deliveries": self.deliveries.dump(),
             "at": self.clock.elapsed,
@@ -216,7 +218,7 @@ class Pump:
             self.basal.program.start = state["taper_from"]
         self.observe_until = state["observe"]
         self.calibration = state["calibration"]
-        self.prime_left_nl = state["prime"]
+        self.line.load(state["line"])
         self.imported = state["imported"]
         self.deliveries.load(state["deliveries"])
         self.therapy.load(state["therapy"], make_program, self.basal.program)
@@ -343,14 +345,20 @@ class Pump:
         self.write_sample()
         self.flow()
 
-    def calibrate(self, calibration):
-        """CAL:SET, only while stopped (R-CAL-1)."""
+    def calibrate(self, calibration, part):
+        """CAL:SET, only while stopped (R-CAL-1). part: of the line that is new with it, or None."""
         self.settle()
-        new_tube = self.calibration is None or self.calibration["tube"] != calibration["tube"]
-        if new_tube:
-            self.prime_left_nl = self.board["dead_volume_tubing_nl"] + self.board["dead_volume_catheter_nl"]
+        if part:
+            self.line.replace(part)
+        self.line.recalibrate(self.ledger.steps[DOSE], self.ledger.steps_per_ml, calibration["spm"])
         self.calibration = calibration
         self.ledger.steps_per_ml = calibration["spm"]
+        self.save()
+
+    def renew_line(self, part):
+        """LINE:NEW, only while stopped (R-CON-4)."""
+        self.settle()
+        self.line.replace(part)
         self.save()
 
     # Deliveries beside basal.
@@ -364,7 +372,7 @@ class Pump:
             self.flow()
             raise Refusal("STATE", "%d nl asked, %d usable; refill first" % (volume_nl, self.reservoir.usable_nl()))
         self._configure()
-        delivery = Delivery(verb, number, steps, span_ms, volume_nl, self.ledger.conc, now)
+        delivery = Delivery(verb, number, steps, span_ms, volume_nl, self.ledger.tip_conc(), now)
         self._cover_basal(now, span_ms)
         self.ledger.category = CATEGORY[verb]
         self.deliveries.begin(delivery)
@@ -378,7 +386,7 @@ class Pump:
     def _cover_basal(self, now, span_ms):
         """Basal during the delivery is covered beforehand, for nothing is written while it moves."""
         if self.delivering:
-            rate_nl_h = self.basal.rate_ng_h(now) * 1000 // self.ledger.conc + 1
+            rate_nl_h = self.basal.rate_ng_h(now) * 1000 // self.ledger.tip_conc() + 1
             wanted = steps_of_nl(rate_nl_h * span_ms // HOUR_MS, self.ledger.steps_per_ml) + 2
             if self.dosing.reserved < wanted:
                 self.dosing.reserved += self._reserve(wanted - self.dosing.reserved)
@@ -404,8 +412,7 @@ class Pump:
             self.ledger.bolus_steps += made
         if delivery.verb == "DOSE:SCREEN":
             self.therapy.trial.end(delivery.outcome, now)
-        if delivery.verb == "DOSE:PRIME":
-            self.prime_left_nl = max(0, self.prime_left_nl - delivery.made_nl)
+        self.line.delivered(CATEGORY[delivery.verb], made, self.ledger.steps_per_ml)
         self.keeper.result(delivery)
         self.keeper.release()
         self.keeper.log(records.CHANGE, bolus_text(delivery))

@@ -1,8 +1,9 @@
 """What the host and a person at the line may ask (R-MON-1, R-MON-2). Nothing here changes anything."""
 
 from doseloop import caps, commands, judge, label, records
+from doseloop.ledger import DOSE
 from doseloop.staging import staged_program
-from doseloop.units import DAY_MS, Refusal, mcg_text
+from doseloop.units import DAY_MS, Refusal, mcg_text, nl_of_steps
 
 VERSION = "0.1.0"
 
@@ -154,6 +155,7 @@ def _motion(pump):
 def _supplies(pump):
     reservoir = pump.reservoir
     days = pump.battery.days_left()
+    line_conc = pump.line.holds(pump.ledger.steps[DOSE])
     return [
         ("fluid", reservoir.fluid),
         ("res", "%dnl" % reservoir.remaining_nl()),
@@ -166,7 +168,9 @@ def _supplies(pump):
         ("refill_by", "%ds" % refill_by_s(pump)),
         ("battery", "%dmv" % (pump.battery.mv or pump.hal.battery_mv())),
         ("days", "unknown" if days is None else days),
-        ("prime_left", "%dnl" % pump.prime_left_nl),
+        ("line", "none" if line_conc is None else "%dmcg/ml" % line_conc),
+        ("bridge", "%dnl" % nl_of_steps(pump.ledger.bridge_left(), pump.ledger.steps_per_ml)),
+        ("prime_left", "%dnl" % pump.line.prime_left_nl),
         ("calibrated", "yes" if pump.calibration else "no"),
     ]
 
@@ -287,6 +291,7 @@ def case_of(pump, fields):
         pump.basal,
         fields.get("attended") == "yes",
         fields.get("reason"),
+        old_conc=pump.line.conc if pump.ledger.bridge_left() else 0,
     )
 
 

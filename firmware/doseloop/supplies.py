@@ -1,7 +1,9 @@
 """What runs out: the reservoir and its forecast (R-ALM-2, R-FIL-2, R-FIL-3). The battery is in battery.py."""
 
 from doseloop import label
-from doseloop.units import DAY_MIN, DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MIN, Refusal, nl_of_ng, unix_days
+from doseloop.ledger import DOSE
+from doseloop.line import fill_of
+from doseloop.units import DAY_MIN, DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MIN, Refusal, unix_days
 
 _WEEK_MS = 7 * DAY_MS
 
@@ -29,6 +31,10 @@ class Reservoir:
         """What the head can still draw: the residual volume stays in."""
         return max(0, self.remaining_nl() - self.residual_nl)
 
+    def fill(self, conc):
+        """line.Fill: which volume is drawn for a dose, `conc` after the bridge."""
+        return fill_of(self._ledger.line, self._ledger.steps[DOSE], self._ledger.steps_per_ml, conc)
+
     def check_refill(self, volume_nl, conc, withdrawn_nl, expiry, today, fluid):
         """Refusal EXPIRED, RESIDUAL or CAPACITY, in this order; returns what is then in the reservoir, nL (R-FIL-2)."""
         left_nl = max(0, self.remaining_nl() - withdrawn_nl)
@@ -54,6 +60,7 @@ class Reservoir:
     def refill(self, count_nl, fluid, conc, lot, expiry):
         """Record a refill: count_nl is the new count, and the account since refill starts at zero."""
         self._ledger.mark_refill()
+        self._ledger.feed(conc if fluid == "drug" else 0)
         self.filled_nl = count_nl
         self.fluid, self.conc, self.lot, self.expiry = fluid, conc, lot, expiry
         self.emptied = False
@@ -78,24 +85,24 @@ def dose_ahead_ng(program, course_ms, span_ms):
     return program.dose_between(course_ms, span_ms).ceil() + -(-allowance * span_ms // DAY_MS)
 
 
-def time_until_used_ms(program, course_ms, volume_nl, limit_ms):
-    """ms until `volume_nl` has been used at the program plus allowance, to one minute, or limit_ms if later.
+def time_until_used_ms(program, course_ms, volume_nl, fill, limit_ms):
+    """ms until `volume_nl` of `fill` has been used at the program plus allowance, to one minute, or limit_ms if later.
 
     Whole weeks are alike, so the search is within the week in which it ends.
     """
     if program.is_taper:
         least, most = 0, label.HOLIDAY_DAYS_MOST * DAY_MIN
-        if nl_of_ng(dose_ahead_ng(program, course_ms, most * MINUTE_MS), program.conc) < volume_nl:
+        if fill.nl_for(dose_ahead_ng(program, course_ms, most * MINUTE_MS)) < volume_nl:
             return limit_ms
     else:
         week_ng = dose_ahead_ng(program, course_ms, _WEEK_MS)
-        weeks = volume_nl * program.conc // (1000 * week_ng) if week_ng else limit_ms // _WEEK_MS
+        weeks = fill.ng_in(volume_nl) // week_ng if week_ng else limit_ms // _WEEK_MS
         if weeks * _WEEK_MS >= limit_ms:
             return limit_ms
         least, most = max(0, weeks - 1) * WEEK_MIN, (weeks + 1) * WEEK_MIN
     while least < most:
         middle = (least + most) // 2
-        if nl_of_ng(dose_ahead_ng(program, course_ms, middle * MINUTE_MS), program.conc) >= volume_nl:
+        if fill.nl_for(dose_ahead_ng(program, course_ms, middle * MINUTE_MS)) >= volume_nl:
             most = middle
         else:
             least = middle + 1
@@ -112,14 +119,14 @@ def is_low(reservoir, program, course_ms):
         ahead_ng = program.daily.ceil() * label.RESERVOIR_FORECAST_MS // DAY_MS
     else:
         ahead_ng = dose_ahead_ng(program, course_ms, label.RESERVOIR_FORECAST_MS)
-    needed = nl_of_ng(ahead_ng, program.conc)
-    return reservoir.usable_nl() < needed
+    return reservoir.usable_nl() < reservoir.fill(program.conc).nl_for(ahead_ng)
 
 
 def refill_due_ms(reservoir, program, course_ms, limit_ms=3650 * DAY_MS):
     """ms until RESERVOIR_LOW comes on at the program plus allowance (R-FIL-3): threshold, or 72 h before usable runs out."""
     if is_low(reservoir, program, course_ms):
         return 0
-    to_threshold = time_until_used_ms(program, course_ms, reservoir.remaining_nl() - reservoir.threshold_nl, limit_ms)
-    to_empty = time_until_used_ms(program, course_ms, reservoir.usable_nl(), limit_ms + label.RESERVOIR_FORECAST_MS)
+    fill = reservoir.fill(program.conc)
+    to_threshold = time_until_used_ms(program, course_ms, reservoir.remaining_nl() - reservoir.threshold_nl, fill, limit_ms)
+    to_empty = time_until_used_ms(program, course_ms, reservoir.usable_nl(), fill, limit_ms + label.RESERVOIR_FORECAST_MS)
     return min(to_threshold, to_empty - 72 * HOUR_MS)

@@ -63,9 +63,9 @@ class Taper:
     def is_flat(self):
         return False
 
-    def basal_nl(self, span_ms):
-        """The most basal volume in nL, rounded up, that a span takes."""
-        return -(-self.days_ng[0] * 1000 * span_ms // (DAY_MS * self.conc))
+    def basal_nl(self, span_ms, conc=None):
+        """The most basal volume in nL, rounded up, that a span takes; conc: at the tip, if not its own."""
+        return -(-self.days_ng[0] * 1000 * span_ms // (DAY_MS * (conc or self.conc)))
 
     def fastest_nl_h(self):
         return self.basal_nl(HOUR_MS)
