@@ -4,7 +4,7 @@ A jump is cut where the firmware itself would act: the end of a delivery, the po
 step of a program, and often enough that no pause is seen where none was.
 """
 
-from campaign.stub_board import KEPT_MS, JumpBasal, JumpBoard, JumpDosing, JumpKeeper
+from campaign.stub_board import LOOK_BACK_MS, JumpBasal, JumpBoard, JumpDosing, JumpKeeper
 from doseloop import boot
 from doseloop.commands import Commands
 from doseloop.deliver import DELIVER
@@ -13,6 +13,8 @@ from doseloop.program import Staging
 from doseloop.pump import Pump
 from doseloop.staging import Stage
 from doseloop.status import ASK
+from doseloop.taper import make_program
+from doseloop.treat import TREAT
 from doseloop.units import HOUR_MS, Refusal
 from doseloop.watch import Watch
 from doseloop.wire import Request
@@ -28,13 +30,10 @@ class Answer:
         self.code = code
         self.fields = fields
 
-    def number(self, name):
+    def figure(self, name):
         """The figure at the head of a field, None if there is none."""
-        digits = ""
-        for sign in self.fields.get(name, ""):
-            if not sign.isdigit():
-                break
-            digits += sign
+        text = self.fields.get(name, "")
+        digits = text[: len(text) - len(text.lstrip("0123456789"))]
         return int(digits) if digits else None
 
     def __repr__(self):
@@ -60,9 +59,10 @@ class Firmware:
         self.hal = JumpBoard()
         self.keeper = JumpKeeper()
         self._handlers = {}
-        for table in (ASK, CHANGE, DELIVER):
+        for table in (ASK, CHANGE, TREAT, DELIVER):
             self._handlers.update(table)
         self._ids = 0
+        self.sent = None  # (verb, arguments) of the last request
         self._boot()
         self.send("TIME", {"set": "%ds" % self.hal.rtc(), "offset": "0min"})
         self.jump(1000)
@@ -105,7 +105,7 @@ class Firmware:
             dues.append(now + port.due_in(now))
         if pump.delivering and not pump.basal.is_even():
             change = pump.dosing.next_change()
-            dues.append(change if change > now >= end - KEPT_MS else end)
+            dues.append(change if change > now >= end - LOOK_BACK_MS else end)
         return dues
 
     def _look(self):
@@ -130,20 +130,28 @@ class Firmware:
 
     def send(self, verb, args):
         """Dispatch one request; its Answer."""
+        self.sent = verb, args
         try:
             reply = self._commands.dispatch(Request(verb, args, 1, "service", _SESSION))
         except Refusal as refusal:
             answer = Answer(refusal.code, {name: str(value) for name, value in refusal.fields})
         else:
             answer = Answer("OK", {name: str(value) for name, value in reply})
-        self.pump.refresh()
+        self._look()
         return answer
 
     def dated(self, verb, args, order):
-        """A command with an id and its time; confirmed as the order says. order: dict of order.ORDER."""
+        """A command with an id and its time; confirmed as the order says. order: as orders.ORDER."""
+        args = dict(args, at="%ds" % (self.pump.clock.unix_s() - order["age_s"]), ttl="60s")
+        return self.confirmed(verb, self._with_id(args), order["confirm"])
+
+    def numbered(self, verb, args):
+        """A command with an id."""
+        return self.send(verb, self._with_id(args))
+
+    def _with_id(self, args):
         self._ids += 1
-        args = dict(args, id="%08x" % self._ids, at="%ds" % (self.pump.clock.unix_s() - order["age_s"]), ttl="60s")
-        return self.confirmed(verb, args, order["confirm"])
+        return dict(args, id="%08x" % self._ids)
 
     def confirmed(self, verb, args, how):
         """how: yes = repeat with the token, no = leave it, wrong = repeat with another token."""
@@ -158,18 +166,27 @@ class Firmware:
         staging = Staging("c")
         staging.values = dict([line.split("=", 1) for line in lines])
         self.pump.stage = Stage(staging, _SESSION, self.now())
-        return staging.program().hash
+        return make_program(lines).hash
 
     # What happens to it.
 
     def cut_power(self, outage_ms):
-        """The processor dies now; outage_ms None: nobody knows for how long. The account is known up to the cut."""
+        """The processor dies now; outage_ms None: nobody knows for how long. The account is known up to the cut.
+
+        Returns by how many ng the account of the last 24 h that the boot read back was off.
+        """
         pump = self.pump
         pump.advance(pump.clock.update())
         if not self.keeper.holding:
             pump.write_sample()
+        given = pump.basal.given_until(self.now())
         self.hal.boot(3_600_000 if outage_ms is None else outage_ms, outage_ms is not None)
         self._boot()
+        return self.pump.basal.know_exactly(given, self.now())
+
+    def set_alarm(self, code, is_on):
+        self.pump.alarms.set(code, is_on, self.now())
+        self.pump.refresh()
 
     def open_port(self, is_open):
         self.hal.reads_open = is_open

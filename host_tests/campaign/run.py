@@ -3,7 +3,8 @@
 import traceback
 
 from campaign.events import history
-from campaign.pair import Disagreement, Pair
+from campaign.orders import Play
+from campaign.pair import Disagreement
 
 _KINDS_OF_TROUBLE = (Disagreement, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
@@ -12,7 +13,7 @@ def play(start, events, seen=None):
     """(events played, None or (what, text)) of a history; `seen` counts kinds and codes."""
     played = 0
     try:
-        pair = Pair(start, seen)
+        pair = Play(start, seen)
         for event in events:
             played += 1
             pair.play(event)

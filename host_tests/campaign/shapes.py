@@ -65,3 +65,18 @@ def lines_of(shape, daily_ng, conc, bolus=None, name="c"):
         keys = ("bolus_volume", "bolus_time", "bolus_lockout", "bolus_allowance")
         lines += ["%s=%d" % item for item in zip(keys, bolus)]
     return lines + ["seg.%s.%s=%d" % segment for segment in SHAPES[shape](high)]
+
+
+def taper_of(first_ng, days, conc, spoil="", name="h"):
+    """A taper as steep as it may be, by days; spoil: what makes it none (rise, zero, steep)."""
+    doses = [max(1, first_ng)]
+    while len(doses) < days:
+        doses.append(-(-4 * doses[-1] // 5))
+    middle = days // 2
+    if spoil == "rise":
+        doses[middle] = doses[middle - 1] + 1
+    elif spoil == "zero":
+        doses[middle] = 0
+    elif spoil == "steep":
+        doses[middle] -= 1
+    return ["name=" + name, "conc=%d" % conc] + ["taper.%02d=%d" % item for item in enumerate(doses, 1)]

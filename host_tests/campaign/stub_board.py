@@ -18,7 +18,8 @@ from doseloop.units import DAY_MS
 ROOT = Path(__file__).resolve().parents[2]
 BOARD = runpy.run_path(str(ROOT / "boards/unix/board.py"))["BOARD"]
 START_UNIX = 1_809_302_400  # 2027-05-03 00:00, a Monday
-KEPT_MS = DAY_MS + 3_600_000  # of the account: what a boot reads for its 24 h, and some more
+LOOK_BACK_MS = DAY_MS + 3_600_000  # the 24 h that a boot reads back from the account, and some more
+_KEPT_MS = 7 * DAY_MS  # of the account
 
 
 class JumpBoard:
@@ -71,6 +72,19 @@ class JumpBoard:
 
 class JumpBasal(Basal):
     """Without the account of what was programmed: it is for alarms, and alarms are inputs."""
+
+    def given_until(self, now):
+        """What was laid out until now, to hand over a boot."""
+        self.cut_given(now)
+        return self._given
+
+    def know_exactly(self, given, since):
+        """After a boot at `since`: what the account gave back to a step is replaced by what really was. Returns by how many ng it was off."""
+        now = self._clock.elapsed
+        told = self.given_between(now - DAY_MS, now)
+        self._given = given + [piece for piece in self._given if piece[0] >= since]
+        exact = self.given_between(now - DAY_MS, now)
+        return abs(told.num * exact.den - exact.num * told.den) // (told.den * exact.den)
 
     def advance_programmed(self, now, steps_per_ml, active):
         pass
@@ -211,7 +225,7 @@ class JumpKeeper:
     def _append(self, kind, payload):
         now = self.clock.elapsed
         kept = self._account
-        while kept and kept[0][2] < now - KEPT_MS:
+        while kept and kept[0][2] < now - _KEPT_MS:
             kept.popleft()
         self._numbers += 1
         kept.append((self._numbers, kind, now, self.clock.unix_s(), payload))
