@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from doseloop.commands import VERBS
+from doseloop.units import nl_of_steps
 from doseloop.watch import calibration_fault
 
 from campaign.oracle import NOTES, order_of, parse
@@ -20,6 +20,7 @@ class Play(Pair):
     def __init__(self, start, seen=None):
         super().__init__(seen)
         self._start = start
+        self._moved = 0  # steps of drug that the oracle was told of
         self._sent = None  # (verb, arguments) of the last delivery order that was accepted
         self.do_calibrate(20_000, "T1")
         if start["origin"] == "imported":
@@ -33,7 +34,11 @@ class Play(Pair):
         self.compare()
 
     def _tell_world(self):
-        """Alarms, port and calibration are inputs: the oracle takes them from the pump."""
+        """Alarms, port, calibration and what left the head are inputs: the oracle takes them from the pump."""
+        steps = self.pump.ledger.steps
+        moved = steps["dose"] + steps["prime"]
+        self.oracle.therapy.pumped(self.now(), nl_of_steps(moved - self._moved, self.pump.ledger.steps_per_ml))
+        self._moved = moved
         self.oracle.therapy.inputs(
             high_alarm=self.pump.alarms.any_high(),
             port_reads_open=self.pump.port.open,
@@ -274,6 +279,7 @@ class Play(Pair):
             self.do_refill(volume=15_000_000)
 
     def do_refill(self, volume, conc=None, withdrawn="all", expires=600, drug="baclofen", observe=24, **more):
+        self._tell_world()
         order, pump = self._order(more, path="septum"), self.pump
         expected = pump.reservoir.remaining_nl()
         taken = {
@@ -307,8 +313,7 @@ class Play(Pair):
             self.mark("bolus")
 
     def do_line(self, part):
-        if "LINE:NEW" in VERBS:
-            self.both("line", self.firmware.numbered("LINE:NEW", {"part": part}), self.oracle.therapy.new_line(self.now(), part))
+        self.both("line", self.firmware.numbered("LINE:NEW", {"part": part}), self.oracle.therapy.new_line(self.now(), part))
 
     def do_prime(self, percent=100, add=0, **more):
         """percent of what may still be primed."""
