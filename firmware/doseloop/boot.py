@@ -80,7 +80,7 @@ class _Replay:
         self.state_at = state_at  # deliveries older than this are in the saved state
         self._quarter_at = None  # elapsed of the last sample given to the windows
         self._last = None  # (elapsed, authorised ng) of the last sample
-        self._bolus_ng = 0  # of boluses since the last sample: no basal
+        self._bolus_ng = 0  # of boluses and screening doses since the last sample: no basal
         self.sample = None  # (kind, values, elapsed) of the newest sample
         self.open_delivery = None  # intent without a result
         self.unbooked = None  # delivery with a result that no sample has in it yet
@@ -97,7 +97,7 @@ class _Replay:
         delivery, self.open_delivery = self.open_delivery, None
         _, outcome, delivery.made, delivery.made_nl = records.unpack_result(payload)
         delivery.ended = elapsed
-        if delivery.verb == "DOSE:BOLUS":
+        if CATEGORY[delivery.verb] == DOSE:
             self._bolus_ng += delivery.ng(delivery.made_nl)
         if elapsed >= self.state_at and not self._pump.deliveries.seen(delivery.number):
             self._pump.deliveries.restore(delivery, outcome)

@@ -5,18 +5,19 @@ that is attended and confirmed; profile, the 24 h across a change and the board'
 """
 
 from doseloop import judge, label
-from doseloop.units import Ratio, larger, smaller
+from doseloop.units import Ratio, larger
 
 
 def find_caps(therapy, today, now):
     """[(name, value)]: most, least in ng; wait in ms until time alone allows an increase; why none is allowed now."""
-    code = _forbids(therapy, now)
+    limits = _limits(therapy, today, now)
+    right = _right(therapy, now)
     return [
-        ("most", "%dng" % _most(therapy, today, now, code)),
+        ("most", "%dng" % min([most for _, most in limits])),
         ("least", "%dng" % _least(therapy, now)),
         ("wait", "%dms" % _wait(therapy, now)),
-        ("why", code or "none"),
-        ("return", "%dng" % (therapy.return_to.floor() if therapy.return_to and not therapy.is_long_idle(now) else 0)),
+        ("why", _forbidding(therapy, limits, now) or "none"),
+        ("return", "%dng" % (right.floor() if right else 0)),
     ]
 
 
@@ -50,18 +51,45 @@ def _is_free(therapy, now):
     return therapy.last_run is None or therapy.is_holiday_over(now)
 
 
-def _forbids(therapy, now):
-    """Code of the first rule that at present forbids every ordinary increase, or None."""
+def _right(therapy, now):
+    """Ratio: the daily dose to which a confirmed commit may return now, or None (R-WDR-1)."""
+    return None if therapy.is_long_idle(now) else therapy.return_to
+
+
+def _limits(therapy, today, now):
+    """[(code, ng)]: the most that each rule leaves now, in the order in which they are named."""
     if therapy.phase in label.UNSCREENED:
-        return "NOT_SCREENED"
-    if _is_free(therapy, now):
-        return None
+        return [("NOT_SCREENED", 0)]
+    found = [("DAILY_MAX", label.daily_max_ng(therapy.population, judge.age_years(therapy.birth, today)))]
+    cap = judge.start_cap(therapy, now, therapy.is_holiday_over(now))
+    if cap:
+        found.append(("START_CAP", cap[0].floor()))
+    return found if _is_free(therapy, now) else found + _step_limits(therapy, now)
+
+
+def _step_limits(therapy, now):
+    """The same for the rules that measure from the program last run; a return is free of all but the first (R-WDR-1)."""
+    base, right = therapy.base(now), _right(therapy, now)
+    last = base.daily.floor()
+    free = max(last, right.floor()) if right else last
+    found = []
     if therapy.running_for(now) < label.STEADY_STATE_MS:
-        return "FIRST_24H"
+        found.append(("FIRST_24H", last))
     if judge.increase_wait(therapy, now):
-        return "TOO_SOON"
+        found.append(("TOO_SOON", free))
     if therapy.phase == label.MAINTENANCE and therapy.licence(now) is None:
-        return "NO_REFILL"
+        found.append(("NO_REFILL", free))
+    found.append(("STEP_CAP", max(judge.step_most_ng(therapy, base), free)))
+    return found
+
+
+def _forbidding(therapy, limits, now):
+    """Code of the first rule that at present forbids every dose above the one last run, or None."""
+    base = therapy.base(now)
+    last = base.daily if base else Ratio(0)
+    for code, most in limits:
+        if Ratio(most) <= last:
+            return code
     return None
 
 
@@ -69,26 +97,6 @@ def _wait(therapy, now):
     if therapy.phase in label.UNSCREENED or _is_free(therapy, now):
         return 0
     return max(0, label.STEADY_STATE_MS - therapy.running_for(now), judge.increase_wait(therapy, now))
-
-
-def _most(therapy, today, now, code):
-    if code == "NOT_SCREENED":
-        return 0
-    most = Ratio(label.daily_max_ng(therapy.population, judge.age_years(therapy.birth, today)))
-    cap = judge.start_cap(therapy, now, therapy.is_holiday_over(now))
-    if cap:
-        most = smaller(most, cap[0])
-    if not _is_free(therapy, now):
-        most = smaller(most, _step(therapy, now, code))
-    return most.floor()
-
-
-def _step(therapy, now, code):
-    """The largest dose that one step, or a confirmed return, may reach."""
-    base = therapy.base(now)
-    step = base.daily if code else Ratio(judge.step_most_ng(therapy, base))
-    may_return = code != "FIRST_24H" and therapy.return_to is not None and not therapy.is_long_idle(now)
-    return larger(step, therapy.return_to) if may_return else step
 
 
 def _least(therapy, now):

@@ -10,6 +10,7 @@ from doseloop.screening import too_soon
 from doseloop.units import DAY_MS, MINUTE_MS, WEEK_MIN, Ratio, Refusal, age_years, larger, mcg_text, span_text
 
 _WEEK_MS = WEEK_MIN * MINUTE_MS
+_ROUNDED_NG = 2
 _RETURN_FREE_OF = ("STEP_CAP", "NO_REFILL", "TOO_SOON")  # R-WDR-1
 
 
@@ -244,8 +245,12 @@ def _check_decrease(therapy, program, case, base):
     if not lowers or case.reason == "OVERDOSE" or _goes_back(therapy, program, case.now) or therapy.is_long_idle(case.now):
         return
     for name in ("daily", "low"):
+        highest = None
         for doses in therapy.in_force(case.now):
-            _check_kept(getattr(program, name), getattr(doses, name), name)
+            dose = getattr(doses, name)
+            highest = larger(highest, dose) if highest else dose
+        if highest:
+            _check_kept(getattr(program, name), highest, name)
 
 
 def before_increase(therapy, now):
@@ -278,7 +283,7 @@ def kept_ng(old):
 def _check_across(therapy, program, case, base):
     """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2).
 
-    The account is kept in whole ng, so what was read back after a restart is known to 1 ng.
+    Hours of a flat day are whole ng (R-DOSE-1), so either program may be up to 1 ng ahead of its even share: from 2 ng on it exceeds.
     """
     if case.week_ms is None or program.hash == therapy.last_run.hash:
         return
@@ -286,7 +291,7 @@ def _check_across(therapy, program, case, base):
     for doses in therapy.in_force(case.now):
         limit = larger(limit, doses.high)
     worst = worst_across(case.basal, program, case.now, 0 if program.is_taper else case.week_ms)
-    if limit.ceil() + 1 < worst.floor():
+    if limit.plus(_ROUNDED_NG) <= worst:
         text = "24 h across the change hold %s over %s mcg; change at another hour or in a smaller step"
         fields = [("limit", "%dng" % limit.floor())]
         raise Refusal("STEP_CAP", text % (mcg_text(worst.ceil()), mcg_text(limit.floor())), fields)

@@ -85,13 +85,15 @@ def _kind(finding, fields):
 
 
 def run(pump, fields, request):
-    program = pump.basal.program
-    if program is None:
-        raise Refusal("STATE", "no program is committed; PROG:NEW, PROG:SEG, PROG:COMMIT first")
+    program, therapy = pump.basal.program, pump.therapy
     if pump.run:
         raise Refusal("STATE", "RUN is in force already")
-    if pump.therapy.first_run is None:
+    if program is None and therapy.phase not in label.UNSCREENED:
+        raise Refusal("STATE", "no program is committed; PROG:NEW, PROG:SEG, PROG:COMMIT first")
+    if therapy.first_run is None:
         require_calibration(pump)
+    if therapy.phase in label.UNSCREENED:
+        judge.check_who(therapy, pump.clock.today())
     pump.watch.settle_force(pump.clock.elapsed)
     _judge_again(pump, program)
     once(pump, fields, request.verb)
@@ -140,11 +142,12 @@ def refill(pump, fields, request):
     require_path(fields, "path", "septum")
     if drug:
         _check_drug(pump, fields)
+    elif pump.run:
+        raise Refusal("STATE", "test fluid only while stopped; STOP and EMPTY first")
     expiry = fields.get("expiry")
     conc = fields.get("conc", 0) if drug else 0
     now = pump.clock.elapsed
     pump.advance(now)
-    _check_running(pump, drug, conc)
     count_nl = pump.reservoir.check_refill(
         fields["volume"], conc, fields["withdrawn"], expiry, pump.clock.today(), fields["fluid"]
     )
@@ -162,15 +165,6 @@ def refill(pump, fields, request):
     return [("res", "%dnl" % count_nl), ("discrepancy", "yes" if discrepant else "no")]
 
 
-def _check_running(pump, drug, conc):
-    """Another fluid or concentration only while stopped: the program that runs is of the old one (R-CON-1, R-CAL-2)."""
-    if pump.run and not drug:
-        raise Refusal("STATE", "test fluid only while stopped; STOP and EMPTY first")
-    if pump.run and conc != pump.basal.program.conc:
-        text = "refill %d under program %d mcg/ml; STOP first, and commit a program for it"
-        raise Refusal("CONCENTRATION", text % (conc, pump.basal.program.conc), [("want", "%dmcg/ml" % pump.basal.program.conc)])
-
-
 _DRUG_FIELDS = ("drug", "conc", "lot", "expiry", "stored", "attended")
 
 
@@ -185,7 +179,10 @@ def _check_drug(pump, fields):
 
 
 def _check_conc(pump, conc):
-    """R-CON-1: 50 for a screening trial that is open or may begin, else 51 to 2000."""
+    """R-CON-1: under a program that runs its own alone; 50 for a screening trial that is open or may begin, else 51 to 2000."""
+    if pump.run and conc != pump.basal.program.conc:
+        text = "refill %d under program %d mcg/ml; STOP first, and commit a program for it"
+        raise Refusal("CONCENTRATION", text % (conc, pump.basal.program.conc), [("want", "%dmcg/ml" % pump.basal.program.conc)])
     screens = conc == label.SCREEN_CONC and pump.therapy.phase in (label.NONE, label.SCREENING)
     if not screens and not label.CONC_MIN_MCG_ML <= conc <= label.CONC_MAX_MCG_ML:
         text = "%d outside %d to %d mcg/ml (%d for screening alone), label 2.3 and 3"

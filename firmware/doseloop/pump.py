@@ -298,7 +298,7 @@ class Pump:
         last = self.therapy.last_run
         ran = last is not None and self.basal.program is not None and last.hash == self.basal.program.hash
         self.basal.change(None, now, ran)
-        self.therapy.open_trial(now)
+        self.therapy.open_trial(now, make_program)
         self.windows.begin()
         for code in ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY"):
             self.alarms.set(code, False, now)

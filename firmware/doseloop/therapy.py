@@ -81,15 +81,18 @@ class Therapy:
         if program:
             self.started = doses_of(program, now)
             self.last_increase = now - record["increase_ago_ms"]
-            self.run_ms = record["increase_ago_ms"] if self.phase == label.FIRST else label.STEADY_STATE_MS
+            self.run_ms = 0 if self.phase == label.FIRST else label.STEADY_STATE_MS
             self.ran_at = now
 
     # Screening.
 
-    def open_trial(self, now):
-        """SCREEN:NEW: doses and responses are forgotten, what was in force ends now (R-SCR-5)."""
-        if self.last_run and not self.ended:
+    def open_trial(self, now, make_program):
+        """SCREEN:NEW: doses and responses are forgotten, what was in force ends now (R-SCR-5); a holiday with its day's dose."""
+        last = self.last_run
+        if last and not self.ended:
             self._push_past(now)
+        if last and last.is_taper:
+            self.last_run = make_program(last.flat_lines_at(now)) if last.dose_at(now) else None
         self.ended = self.last_run is not None
         self.trial.begin_anew()
         self.phase, self.screen_ng, self.effect, self.return_to = label.SCREENING, 0, "unknown", None
@@ -118,16 +121,16 @@ class Therapy:
         """Of the program last run; of a taper the day before too, as it reaches into the last 24 h."""
         last = self.last_run
         if last.is_taper and last.start is not None and now - DAY_MS >= last.start:
-            return [doses_of(last, now - DAY_MS + 1), doses_of(last, now)]
+            return [doses_of(last, now - DAY_MS), doses_of(last, now)]
         return [doses_of(last, now)]
 
     def took_force(self, program, at, now):
         """The first step of `program` was made at `at`: it is the program last run. Returns what suggests a catheter
         complication (R-MNT-4), or None."""
         suspicion = None
-        if self.last_run is None:
+        if self.last_run is None or self.ended:
             self.started = doses_of(program, at)
-        elif self.last_run.hash != program.hash:
+        if self.last_run and self.last_run.hash != program.hash:
             suspicion = self._replace(program, at)
         self.last_run, self.ended = program, False
         self.pending, self.pending_refill = ORDINARY, None

@@ -103,7 +103,7 @@ def wait_ms(r: Record, at_ms: int) -> int:
 def least_ng(r: Record, at_ms: int) -> int:
     """The least that the decrease rule leaves."""
     base, recent, before = r.doses(at_ms), r.recent(at_ms), r.before(at_ms)
-    if base is None or not recent or r.over(at_ms) or r.long_idle(at_ms):
+    if r.phase in rules.UNTREATED or base is None or not recent or r.over(at_ms) or r.long_idle(at_ms):
         return 0
     kept = 100 - label.DECREASE_PERCENT
     allowed = [percent_of(kept, max(one.daily for one in recent)), base.daily] + ([before.daily] if before else [])

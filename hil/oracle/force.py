@@ -1,8 +1,8 @@
 """How a program takes force, and how the basal starts and stops: the changes of the record that all orders share.
 
 Readings:
-- R-TIT-3 "dated by its first step": an increase is dated when its program comes into force while running, unless
-  `Therapy.first_step` says when that step really was.
+- R-TIT-3 "dated by its first step": a program is dated when it comes into force while running, unless `Therapy.first_step` says when its
+  first step really was. That holds for what was in force until then (R-MNT-2) and for the running time after a holiday (R-INI-2) too.
 - R-WDR-1: an interruption gives the right to return when delivery resumes, also by itself after a power loss; the program that was in
   force counts. None after a new trial, which ended its force, nor in a holiday, whose doses fall on purpose. Any increase that takes force
   uses it up.
@@ -78,6 +78,28 @@ def put_in_force(r: Record, at_ms: int, program: Program) -> Record:
         return_to=0 if program.taper else r.course.return_to,
     )
     return reopened(replace(r, course=course), at_ms)
+
+
+def dated(r: Record, at_ms: int) -> Record:
+    """What took force last did so now, with its first step."""
+    *older, newest = r.course.in_force
+    since_ms = newest.from_ms
+    if newest.program.taper or since_ms is None:
+        return r
+    old = older[-1] if older else None
+    if old and old.to_ms == since_ms:
+        older[-1] = replace(old, to_ms=at_ms)
+    course = replace(r.course, in_force=(*older, replace(newest, from_ms=at_ms)))
+    if r.course.last_increase_ms == since_ms and (old is None or newest.program.daily_ng > _daily(old, since_ms)):
+        course = replace(course, last_increase_ms=at_ms)
+    restart = old is not None and old.program.taper and not _daily(old, since_ms)
+    return replace(r, course=course, basal=replace(r.basal, since_ms=at_ms) if restart else r.basal)
+
+
+def _daily(one: InForce, at_ms: int) -> Ng:
+    """The dose last in force of it; of a taper that is over none."""
+    doses = one.doses(at_ms - 1, at_ms)
+    return doses[-1].daily if doses else 0
 
 
 def ended(course: Course, at_ms: int) -> tuple[InForce, ...]:

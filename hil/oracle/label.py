@@ -49,6 +49,7 @@ ORDER = (
     "CONFIRM_HOLIDAY",
     "CONFIRM_RETURN",
     "CONFIRM_INJURY",
+    "CONFIRM_PRIME",
 )
 RANK = {code: place for place, code in enumerate(ORDER)}
 

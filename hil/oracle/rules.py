@@ -8,7 +8,8 @@ Readings:
   in force; only a program that lowers one of them against the one last run is a decrease.
 - R-MNT-2 "going back": any program at or above the one before the increase, in daily and in low dose.
 - R-DOSE-2: if more than two programs were in force in the window, the greatest of their high doses is the limit; time without
-  basal counts as nothing delivered. The rule is asked last: it can only be named when no other refuses.
+  basal counts as nothing delivered. The rule is asked last: it can only be named when no other refuses. R-DOSE-1 rounds the hours of a
+  flat day to whole ng, so each of the two programs may be up to 1 ng ahead of its even share: from 2 ng on the limit is exceeded.
 - R-HOL-1: a taper is judged by its first day's dose; it has no profile, but the 24 h window across its start holds.
 - R-WDR-1: after 14 days without delivery the start cap comes on top of the other rules, and the decrease rule does not hold.
 - STEP_CAP can come from three rules; the one named is the increase's (`most`), else the decrease's (`least`, the daily dose's before the
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .record import Record
 
 UNTREATED = ("none", "screening", "not_candidate")  # R-SCR-5: no chronic program
+ROUNDED_NG = 2  # R-DOSE-2, R-DOSE-1
 FREED_BY_RETURN = ("TOO_SOON", "NO_REFILL", "STEP_CAP")  # R-WDR-1
 
 
@@ -89,6 +91,9 @@ class Judgement:
 
     refusals: list[Refusal]
     asked: tuple[str, ...] = ()
+
+
+BUSY = Judgement([("BUSY", {})])  # while a delivery moves a program is not judged at all
 
 
 def judge(r: Record, at_ms: int, new: Program, attended: bool, reason: str, may_return: bool = True) -> Judgement:
@@ -257,7 +262,7 @@ def window(r: Record, at_ms: int, new: Program) -> Iterator[Refusal]:
     for end_ms in _window_ends(r, at_ms, new, local_ms):
         past = sum(s.parts(end_ms - DAY_MS, at_ms) * (unit // s.program.unit) for s in stretches)
         ahead = new.parts(at_ms + local_ms, end_ms + local_ms) * (unit // new.unit)
-        if past + ahead > most:
+        if past + ahead >= most + ROUNDED_NG * unit:
             yield "STEP_CAP", {"limit": floor_ng(limit)}
             return
 

@@ -2,7 +2,7 @@
 
 Readings:
 - THER:RECORD and SCREEN:RESPONSE carry no date of sending: STATE comes before CLOCK_LOST.
-- While a dose moves SCREEN:RESPONSE is BUSY, not STATE; in a phase that has no trial it is STATE.
+- While a delivery moves SCREEN:RESPONSE is BUSY and nothing else.
 - R-POP-1: an injury is a year old on its date of the next year. A record may be made anew as long as nothing was given.
 - R-SCR-1: before a pediatric trial's first dose the next one is called 50 mcg, though 25 is accepted too.
 - R-SCR-3: the 24 h run from the start of any dose, also one that was cut off or belongs to a former trial.
@@ -103,10 +103,11 @@ def ended(r: Record, at_ms: int, outcome: str) -> Record:
 
 def response_refusals(r: Record, at_ms: int, result: str | None, effect: str | None) -> Iterator[Refusal]:
     """SCREEN:RESPONSE: each field in its time."""
-    last, moves = r.trial.last, bool(r.boluses.moving)
-    if moves:
+    last = r.trial.last
+    if r.boluses.moving:
         yield "BUSY", {}
-    answerable = last is not None and (moves or last.outcome == "DONE") and not last.response
+        return
+    answerable = last is not None and last.outcome == "DONE" and not last.response
     if result and (r.phase != "screening" or not answerable):
         yield "STATE", {}
     if effect and result != "positive" and (result or r.phase != "screened" or r.trial.effect_long is not None):

@@ -46,6 +46,8 @@ class Filling:
 
 def refill_refusals(r: Record, at_ms: int, new: Filling, order: Order) -> Iterator[Refusal]:
     """What refuses a refill besides its path and clock."""
+    if r.boluses.moving:
+        yield "BUSY", {}
     if r.supplies.fluid != "none" and new.fluid != r.supplies.fluid and new.remaining_nl:
         yield "TEST_FLUID", {}
     if not order.attended:

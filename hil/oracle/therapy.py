@@ -75,7 +75,11 @@ class Therapy:
                 in_force=(InForce(None, None, program),) if program else (),
                 started=program.daily_ng if program else 0,
             ),
-            basal=replace(r.basal, before_ms=label.FIRST_RUNNING_MS if phase in ("titration", "maintenance") else 0, stopped_ms=at_ms),
+            basal=replace(
+                r.basal,
+                before_ms=label.FIRST_RUNNING_MS if phase in ("titration", "maintenance") else 0,
+                stopped_ms=at_ms if program else None,
+            ),
             supplies=replace(r.supplies, conc=conc, fluid="drug" if volume_nl else "none", expiry=expiry),
             advice=Advice(maintained=(Maintained(program.daily_ng),) if program and phase == "maintenance" else ()),
         )
@@ -123,7 +127,7 @@ class Therapy:
         checks = (("STATE", r.running), ("BUSY", bool(r.boluses.moving)))
         refusal = first((code, {}) for code, applies in checks if applies)
         kept = holiday.forgotten(r, at_ms)
-        course = replace(kept.course, in_force=force.ended(r.course, at_ms), return_to=0)
+        course = replace(kept.course, committed=None, in_force=force.ended(r.course, at_ms), return_to=0)
         new = replace(r, phase="screening", trial=screening.new_trial(r), course=course, advice=advice.left(r.advice, at_ms))
         return self._decide(refusal, new)
 
@@ -132,7 +136,7 @@ class Therapy:
     def commit(self, at_ms: int, program: Program, order: Order = CAREFUL, observe_h: int = label.OBSERVE_H) -> Verdict:
         """A staged program, read back: in force at once if running, else at RUN."""
         r = self._at(at_ms)
-        found = rules.judge(r, at_ms, program, order.attended, order.reason)
+        found = rules.BUSY if r.boluses.moving else rules.judge(r, at_ms, program, order.attended, order.reason)
         refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), found.refusals, order.unconfirmed(found.asked))
         if refusal:
             self._count_refused(at_ms, program, refusal)
@@ -168,6 +172,8 @@ class Therapy:
 
     def _break_off(self, at_ms: int) -> Verdict:
         r = self._at(at_ms)
+        if r.boluses.moving:
+            return Verdict("BUSY", {})
         flat = holiday.day_program(r, at_ms) if holiday.resumes(r, at_ms) else None
         if flat is None:
             return Verdict("STATE", {})
@@ -187,9 +193,8 @@ class Therapy:
         self.record = replace(r, advice=replace(r.advice, raised=frozenset()))
 
     def first_step(self, at_ms: int) -> None:
-        """The first step of an increased program was made now, later than it came into force."""
-        r = self._at(at_ms)
-        self.record = replace(r, course=replace(r.course, last_increase_ms=at_ms))
+        """The first step of what took force last was made now: that dates it (R-TIT-3)."""
+        self.record = force.dated(self._at(at_ms), at_ms)
 
     # what happens to the pump
 
@@ -263,7 +268,7 @@ class Therapy:
     def prime(self, at_ms: int, volume_nl: int, order: Order = CAREFUL) -> Verdict:
         """Fill a new line that is not connected; its intent uses the allowance (R-CON-4)."""
         r = self._at(at_ms)
-        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), line.prime_refusals(r, volume_nl))
+        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), line.prime_refusals(r, volume_nl), order.unconfirmed(("CONFIRM_PRIME",)))
         primed = replace(r.line, prime_nl=r.line.prime_nl - volume_nl)
         return self._decide(refusal, replace(r, line=primed, boluses=replace(r.boluses, moving="prime")))
 

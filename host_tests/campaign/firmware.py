@@ -142,7 +142,7 @@ class Firmware:
 
     def dated(self, verb, args, order):
         """A command with an id and its time; confirmed as the order says. order: as orders.ORDER."""
-        args = dict(args, at="%ds" % (self.pump.clock.unix_s() - order["age_s"]), ttl="60s")
+        args = dict(args, at="%ds" % max(0, self.pump.clock.unix_s() - order["age_s"]), ttl="60s")
         return self.confirmed(verb, self._with_id(args), order["confirm"])
 
     def numbered(self, verb, args):

@@ -43,11 +43,11 @@ class Oracle:
 
 
 def order_of(spec, shown_s):
-    """Order of what an order declares (orders.ORDER); shown_s: the pump's unix time."""
-    through_port = "catheter" in spec["path"] + spec["route"]
+    """Order of what an order declares (orders.ORDER); shown_s: the pump's unix time. A way that is no port's is a wrong route."""
+    words = spec["path"] + spec["route"]
     return Order(
-        path="port" if through_port else spec["path"],
-        route=spec["route"],
+        path="port" if "catheter" in words else "septum" if spec["path"] == "septum" else "pump",
+        route="intravenous" if "intravenous" in words else "intrathecal",
         attended=spec["attended"],
         confirmed=spec["confirm"] == "yes",
         reason=spec["reason"],

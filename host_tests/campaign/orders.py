@@ -10,6 +10,7 @@ from campaign.pair import DAY, HOUR, Pair
 from campaign.shapes import lines_of, taper_of
 
 ORDER = {"path": "pump", "route": "intrathecal", "attended": True, "confirm": "yes", "reason": "", "age_s": 0}
+_STEP_NG = 45  # what two steps hold at most, with the rounding of the account
 _MOST_NG = 99_000_000
 _EXPIRY = "2034-01-01"
 
@@ -134,16 +135,20 @@ class Play(Pair):
         self.both("clock", answer, self.oracle.therapy.clock_set(self.now(), unix_s))
 
     def do_power(self, outage_ms):
-        """outage_ms None: unknown. Then the time since the last record is lost too, so no delivery may be moving."""
+        """outage_ms None: unknown.
+
+        While a delivery moves nothing is written: what the pump knows ends with its start, and if no clock tells how long ago that
+        was, its time goes on from there. Both sides are set back to it.
+        """
         moving = self.pump.deliveries.current
-        if moving and outage_ms is None:
-            return
-        before = self.now()
-        self.firmware.cut_power(outage_ms)
+        before = moving.started if moving else self.now()
+        off_ng = self.firmware.cut_power(outage_ms)
         after = self.now()
+        self.oracle.therapy.now_ms = before
         if moving:
             self.oracle.ended(before, "UNCERTAIN", moving.volume_nl)
-            self.marks["screen_end" if moving.verb == "DOSE:SCREEN" else "bolus_end"] = after
+        else:
+            self.same("account after a power loss", 0 if off_ng <= _STEP_NG else off_ng, 0)
         self.oracle.therapy.power_loss(before, None if outage_ms is None else after - before)
         if self.pump.clock.is_set():
             self.oracle.therapy.clock_set(after, self.pump.clock.unix_s())

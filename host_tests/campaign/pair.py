@@ -76,7 +76,8 @@ class Pair:
             self.same("caps " + name, told.figure(name), -int(-getattr(caps, name) // 1))
         self.same("caps before_low", told.figure("before_low"), int(caps.before_low // 1))
         self.same("caps licence", told.figure("licence"), (caps.licence_ms or 0) // 1000)
-        self.same("caps idle", told.figure("idle"), caps.idle_ms // 1000)
+        if self.record.last_run and not self.record.over(self.now()):  # after a holiday's zero nothing hangs on it
+            self.same("caps idle", told.figure("idle"), caps.idle_ms // 1000)
 
     # Time.
 
@@ -94,13 +95,14 @@ class Pair:
                 self.marks["screen_end"] = delivery.ended
 
     def take_force(self):
-        """Go on to the first step of what came into force, and tell the oracle of it where it dates an increase (R-TIT-3)."""
-        first = self.firmware.first_step_at()
+        """Go on to the first step of what came into force, and tell the oracle of it: that dates it (R-TIT-3)."""
+        first, ran = self.firmware.first_step_at(), self.pump.therapy.last_run
         if first is None or first < self.now():
             return
         self.jump(first - self.now())
-        if self.pump.therapy.last_increase == first:
+        if self.pump.therapy.last_run is not ran:
             self.oracle.therapy.first_step(first)
+        if self.pump.therapy.last_increase == first:
             self.marks["increase"] = first
         if self.pump.therapy.licensed_at is not None:
             self.marks["licence"] = self.pump.therapy.licensed_at

@@ -81,9 +81,10 @@ class JumpBasal(Basal):
     def know_exactly(self, given, since):
         """After a boot at `since`: what the account gave back to a step is replaced by what really was. Returns by how many ng it was off."""
         now = self._clock.elapsed
-        told = self.given_between(now - DAY_MS, now)
+        start = max([now - DAY_MS] + [piece[0] for piece in self._given[:1]])
+        told = self.given_between(start, now)
         self._given = given + [piece for piece in self._given if piece[0] >= since]
-        exact = self.given_between(now - DAY_MS, now)
+        exact = self.given_between(start, now)
         return abs(told.num * exact.den - exact.num * told.den) // (told.den * exact.den)
 
     def advance_programmed(self, *what):
