@@ -62,9 +62,9 @@ def _restore_account(pump, state):
     if replay.open_delivery:
         _book_cut_off(pump, replay.open_delivery)
     pump.save()  # the line's bridge and the count it belongs to in one piece
-    pump.write_sample()
     if replay.open_delivery:
-        pump.keeper.result(replay.open_delivery)
+        pump.keeper.result(replay.open_delivery)  # before the sample that has it: the next replay must not take it for basal
+    pump.write_sample()
 
 
 def _is_in_state(pump, replay):

@@ -176,9 +176,6 @@ def _check_increase(therapy, program, case, base):
     """True if the increase is a return that wants confirmation (R-WDR-1); False if the ordinary rules let it pass."""
     if program.daily <= base.daily:
         return False
-    if program.is_taper:
-        text = "a taper begins at most at the %s mcg/day last run, label 2.6"
-        raise Refusal("STEP_CAP", text % mcg_text(base.daily.floor()), [("most", "%dng" % base.daily.floor())])
     check_first_day(therapy, case.now)
     try:
         check_wait(therapy, case.now)
@@ -186,7 +183,8 @@ def _check_increase(therapy, program, case, base):
             _check_refill(therapy, case.now)
         _check_step(therapy, program, base)
     except Refusal as refusal:
-        if refusal.code in _RETURN_FREE_OF and case.may_return and returns(therapy, program.daily, case.now):
+        may_return = case.may_return and not program.is_taper
+        if may_return and refusal.code in _RETURN_FREE_OF and returns(therapy, program.daily, case.now):
             return True
         raise
     return False
@@ -221,6 +219,9 @@ def _check_refill(therapy, now):
 
 
 def _check_step(therapy, program, base):
+    if program.is_taper:
+        text = "a taper begins at most at the %s mcg/day last run, label 2.6"
+        raise Refusal("STEP_CAP", text % mcg_text(base.daily.floor()), [("most", "%dng" % base.daily.floor())])
     percent = label.step_percent(therapy.population, therapy.phase)[0]
     if not program.daily.at_most(100 + percent, base.daily):
         most = step_most_ng(therapy, base)

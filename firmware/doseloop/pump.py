@@ -127,7 +127,7 @@ class Pump:
     def _come_into_force(self, now):
         """A taper counts its days from here, and is what runs, first step or not: a power cut must not undo it (R-HOL-1)."""
         program = self.basal.program
-        self.therapy.came_into_force(program)
+        self.therapy.came_into_force(program, now)
         if program.is_taper and program.start is None:
             program.start = now
             self.therapy.took_force(program, now, now)

@@ -18,7 +18,7 @@ def make_program(lines):
 
 
 class Taper:
-    """days_ng: dose of each day of 24 h; start: elapsed ms at which it came into force, None before."""
+    """days_ng: dose of each day of 24 h; start: elapsed ms at which it came into force, None before; left: at which another program did."""
 
     bolus = None
     starts_min = ()
@@ -34,15 +34,24 @@ class Taper:
             raise Refusal("MISSING", "conc is missing: PROG:SET conc=500mcg/ml")
         self.days_ng = _take_days(values)
         self.start = None
+        self.left = None
         self.high = self.low = self.daily = Ratio(self.days_ng[0])
+
+    def day_at(self, elapsed):
+        """Which day of 24 h this time falls into, from 0; it stays the day at which the taper was left."""
+        if self.start is None:
+            return 0
+        return ((elapsed if self.left is None else min(elapsed, self.left)) - self.start) // DAY_MS
+
+    def day_ng(self, day):
+        return self.days_ng[day] if 0 <= day < len(self.days_ng) else 0
 
     def dose_at(self, elapsed):
         """ng of the day of 24 h at this time; 0 once the taper is over."""
-        day = 0 if self.start is None else (elapsed - self.start) // DAY_MS
-        return self.days_ng[day] if day < len(self.days_ng) else 0
+        return self.day_ng(self.day_at(elapsed))
 
     def is_over(self, elapsed):
-        return self.start is not None and elapsed - self.start >= len(self.days_ng) * DAY_MS
+        return self.day_at(elapsed) >= len(self.days_ng)
 
     def rate_at(self, course_ms):
         """(dose_ng, length_ms, left_ms): evenly dose_ng in length_ms, for the next left_ms."""

@@ -27,9 +27,13 @@ class Doses:
 def doses_of(program, elapsed):
     """Doses of a program, or of the day of a taper that this time falls into."""
     if program.is_taper:
-        day = Ratio(program.dose_at(elapsed))
-        return Doses(day, day, day)
+        return _even(program.dose_at(elapsed))
     return Doses(program.daily, program.high, program.low)
+
+
+def _even(day_ng):
+    day = Ratio(day_ng)
+    return Doses(day, day, day)
 
 
 def _load_doses(state):
@@ -90,7 +94,7 @@ class Therapy:
         """SCREEN:NEW: doses and responses are forgotten, what was in force ends now (R-SCR-5); a holiday with its day's dose."""
         last = self.last_run
         if last and not self.ended:
-            self._push_past(now)
+            self.past += self._last_in_force(now)
         if last and last.is_taper:
             self.last_run = make_program(last.flat_lines_at(now)) if last.dose_at(now) else None
         self.ended = self.last_run is not None
@@ -114,15 +118,17 @@ class Therapy:
 
     def in_force(self, now):
         """Doses in force at any time of the last 24 h; the program last run stays in force while stopped."""
-        found = [entry[1] for entry in self.past if now - entry[0] < DAY_MS]
-        return found + self._last_in_force(now) if self.last_run and not self.ended else found
+        entries = self.past + self._last_in_force(now) if self.last_run and not self.ended else self.past
+        return [entry[1] for entry in entries if now - entry[0] < DAY_MS]
 
     def _last_in_force(self, now):
-        """Of the program last run; of a taper the day before too, as it reaches into the last 24 h."""
+        """[until, Doses] of the program last run; of a taper the day before too, as it may reach into the last 24 h."""
         last = self.last_run
-        if last.is_taper and last.start is not None and now - DAY_MS >= last.start:
-            return [doses_of(last, now - DAY_MS), doses_of(last, now)]
-        return [doses_of(last, now)]
+        found = [[now, doses_of(last, now)]]
+        if last.is_taper and last.day_at(now):
+            day = last.day_at(now)
+            found.insert(0, [last.start + day * DAY_MS, _even(last.day_ng(day - 1))])
+        return found
 
     def took_force(self, program, at, now):
         """The first step of `program` was made at `at`: it is the program last run. Returns what suggests a catheter
@@ -141,26 +147,23 @@ class Therapy:
         old, new = self.base(at), doses_of(program, at)
         restart = self.is_holiday_over(at)
         if not self.ended:
-            self._push_past(at)
+            self.past += self._last_in_force(at)
         if self.phase == label.MAINTENANCE:
             self._note_maintained(at, old.daily)
         suspicion = None
         if old.daily < new.daily:
-            suspicion = self._note_increase(old, new, at)
+            suspicion = self._note_increase(old, new, at, restart)
         elif new.daily < old.daily and self.pending == OVERDOSE and not program.is_taper:
             self.return_to = larger(self.return_to, old.daily) if self.return_to else old.daily
         if restart:
             self.run_ms, self.ran_at, self.before_increase = 0, at, None
         return suspicion
 
-    def _push_past(self, at):
-        self.past += [[at, doses] for doses in self._last_in_force(at)]
-
-    def _note_increase(self, old, new, at):
+    def _note_increase(self, old, new, at, restart):
         self.last_increase, self.before_increase, self.return_to = at, old, None
         if self.pending_refill is not None and self.pending != RETURN:
             self.licensed_at = self.pending_refill
-        if self.phase == label.TITRATION and not self.last_run.is_taper:
+        if self.phase == label.TITRATION and not restart:
             self.climbs += 1
             if self.climbs >= label.SUSPECT_CLIMBS:
                 return "increase %d in a row without a recorded response" % self.climbs
@@ -235,12 +238,13 @@ class Therapy:
 
     # Holiday.
 
-    def came_into_force(self, program):
-        """It is delivered from now on: a taper begins a holiday, another program ends one (R-HOL-1)."""
+    def came_into_force(self, program, now):
+        """It is delivered from now on: a taper begins a holiday, another program ends one with the dose of its day (R-HOL-1)."""
         if program.is_taper:
             self.phase, self.return_to = label.HOLIDAY, None
         elif self.phase == label.HOLIDAY:
             self.phase = label.TITRATION
+            self.last_run.left = now
 
     def is_holiday_over(self, now):
         """The taper last run has come to its zero, and nothing was run since."""
@@ -279,7 +283,7 @@ class Therapy:
         state = {name: getattr(self, name) for name in _PLAIN}
         last = self.last_run
         state["last_run"] = None if last is None else last.hash if committed and committed.hash == last.hash else last.lines
-        state["taper_from"] = last.start if last and last.is_taper else None
+        state["taper"] = [last.start, last.left] if last and last.is_taper else None
         state["trial"] = self.trial.dump()
         state["return_to"] = [self.return_to.num, self.return_to.den] if self.return_to else None
         for name in ("started", "before_increase"):
@@ -296,7 +300,7 @@ class Therapy:
         last = state["last_run"]
         self.last_run = committed if committed and last == committed.hash else make_program(last) if last else None
         if self.last_run and self.last_run.is_taper:
-            self.last_run.start = state["taper_from"]
+            self.last_run.start, self.last_run.left = state["taper"]
         self.trial.load(state["trial"])
         self.return_to = Ratio(*state["return_to"]) if state["return_to"] else None
         self.started = _load_doses(state["started"])

@@ -164,13 +164,16 @@ def _enter_maintenance(pump):
 
 
 def _break_holiday(pump):
-    """The dose of the present day holds, flat, and increases follow R-TIT (R-HOL-1)."""
+    """The dose of the present day holds, flat, from now on even if the pump is stopped; increases follow R-TIT (R-HOL-1)."""
     require_no_delivery(pump)
     taper, now = pump.basal.program, pump.clock.elapsed
     if pump.therapy.phase != label.HOLIDAY or not taper.is_taper or taper.is_over(now):
         raise Refusal("STATE", "no holiday is under way; the phase is %s" % pump.therapy.phase)
     program = make_program(taper.flat_lines_at(now))
     pump.put_in_force(program)
+    pump.therapy.came_into_force(program, now)
+    pump.therapy.took_force(program, now, now)
+    pump.save()
     return [("phase", pump.therapy.phase), ("hash", program.hash)]
 
 

@@ -98,8 +98,10 @@ def dated(r: Record, at_ms: int) -> Record:
 
 def _daily(one: InForce, at_ms: int) -> Ng:
     """The dose last in force of it; of a taper that is over none."""
-    doses = one.doses(at_ms - 1, at_ms)
-    return doses[-1].daily if doses else 0
+    if not one.program.taper:
+        return one.program.daily_ng
+    day = (at_ms - (one.from_ms or 0)) // DAY_MS
+    return one.program.taper[day] if day < len(one.program.taper) else 0
 
 
 def ended(course: Course, at_ms: int) -> tuple[InForce, ...]:

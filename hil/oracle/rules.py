@@ -103,7 +103,7 @@ def judge(r: Record, at_ms: int, new: Program, attended: bool, reason: str, may_
         return Judgement(found)
     found += [*absolute(r, at_ms, new), *start(r, at_ms, new)]
     steps = [] if r.over(at_ms) else list(increase(r, at_ms, new))
-    returning = may_return and is_return(r, at_ms, new.doses) and any(code in FREED_BY_RETURN for code, _ in steps)
+    returning = may_return and not new.taper and is_return(r, at_ms, new.doses) and any(code in FREED_BY_RETURN for code, _ in steps)
     if returning:
         steps = [refusal for refusal in steps if refusal[0] not in FREED_BY_RETURN]
     found += steps

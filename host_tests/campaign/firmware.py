@@ -121,6 +121,8 @@ class Firmware:
         pump.refresh()
         if self.keeper.dirty and not self.keeper.holding:
             pump.save()
+        if pump.delivering and not self.keeper.holding and not self.keeper.says_running():
+            pump.write_sample()  # the first reservation after a resume
 
     def first_step_at(self):
         """Elapsed ms of the first step of what has come into force, None if nothing flows."""

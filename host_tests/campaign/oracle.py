@@ -42,11 +42,11 @@ class Oracle:
             self.therapy.prime_ended(at, 0 if outcome == "UNCERTAIN" else self._prime_nl - made_nl)
 
 
-def order_of(spec, shown_s):
+def order_of(spec, shown_s, way="pump"):
     """Order of what an order declares (orders.ORDER); shown_s: the pump's unix time. A way that is no port's is a wrong route."""
     words = spec["path"] + spec["route"]
     return Order(
-        path="port" if "catheter" in words else "septum" if spec["path"] == "septum" else "pump",
+        path="port" if "catheter" in words else way,
         route="intravenous" if "intravenous" in words else "intrathecal",
         attended=spec["attended"],
         confirmed=spec["confirm"] == "yes",

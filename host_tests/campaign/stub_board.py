@@ -211,6 +211,9 @@ class JumpKeeper:
     def load(self):
         return (None, "none") if self._state is None else (json.loads(json.dumps(self._state)), "good")
 
+    def says_running(self):
+        return bool(self._account) and self._account[-1][1] == records.SAMPLE_RUNNING
+
     # journal.Journal
 
     def open(self):
