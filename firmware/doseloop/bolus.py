@@ -107,14 +107,13 @@ class Deliveries:
             raise Refusal("WINDOW_MAX", text % figures, fields)
 
     def _room_in(self, program, wanted, now):
-        """ms until enough of the boluses given is older than 24 h."""
+        """ms until enough of the boluses given is older than 24 h; a day if this one never fits."""
         given = self.given_ng(now)
         for start, ng in self._given:
-            if given + wanted <= program.bolus[3]:
-                return 0
             given -= ng
-            wait = start + DAY_MS - now
-        return max(wait, 1) if self._given else DAY_MS
+            if given + wanted <= program.bolus[3]:
+                return start + DAY_MS - now
+        return DAY_MS
 
     def given_ng(self, now):
         """ng of boluses in the last 24 h: in progress and uncertain ones whole."""

@@ -46,8 +46,7 @@ class Finding:
 def check(therapy, program, case):
     """Refusal by the first rule that forbids `program`; else a Finding."""
     now = case.now
-    if program.is_taper and therapy.phase not in (label.TITRATION, label.MAINTENANCE):
-        raise Refusal("STATE", "a holiday begins in titration or maintenance; the phase is %s" % therapy.phase)
+    require_phase(therapy, program)
     base = therapy.base(now)
     restart = therapy.is_holiday_over(now)
     increase = base is None or base.daily < program.daily
@@ -66,6 +65,12 @@ def check(therapy, program, case):
         _check_decrease(therapy, program, case, base)
         _check_across(therapy, program, case, base)
     return Finding(_notes(therapy, program, age, base), confirmations(program, returns), returns)
+
+
+def require_phase(therapy, program):
+    """Refusal STATE for a taper in a phase that has no holiday (R-HOL-1)."""
+    if program.is_taper and therapy.phase not in (label.TITRATION, label.MAINTENANCE):
+        raise Refusal("STATE", "a holiday begins in titration or maintenance; the phase is %s" % therapy.phase)
 
 
 def check_resume(therapy, program, case):

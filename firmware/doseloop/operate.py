@@ -52,8 +52,9 @@ def commit(pump, fields, request):
     program = staged_program(pump, request.sess)
     if program.hash != fields["hash"]:
         raise Refusal("ARG", "hash is not the staged program's %s; read it back" % program.hash)
-    require_path(fields, "route", "intrathecal")
     pump.watch.settle_force(pump.clock.elapsed)
+    judge.require_phase(pump.therapy, program)
+    require_path(fields, "route", "intrathecal")
     finding = _judge(pump, program, fields)
     require_confirmation(finding.confirm, program.hash, fields)
     pump.stage = None

@@ -150,20 +150,23 @@ class Therapy:
             self.past += self._last_in_force(at)
         if self.phase == label.MAINTENANCE:
             self._note_maintained(at, old.daily)
-        suspicion = None
+        suspicion = self._suspicion(old, new, restart)
         if old.daily < new.daily:
-            suspicion = self._note_increase(old, new, at, restart)
+            self._note_increase(old, at)
         elif new.daily < old.daily and self.pending == OVERDOSE and not program.is_taper:
             self.return_to = larger(self.return_to, old.daily) if self.return_to else old.daily
         if restart:
             self.run_ms, self.ran_at, self.before_increase = 0, at, None
         return suspicion
 
-    def _note_increase(self, old, new, at, restart):
+    def _note_increase(self, old, at):
         self.last_increase, self.before_increase, self.return_to = at, old, None
         if self.pending_refill is not None and self.pending != RETURN:
             self.licensed_at = self.pending_refill
-        if self.phase == label.TITRATION and not restart:
+
+    def _suspicion(self, old, new, restart):
+        """What in this change suggests a catheter complication, or None (R-MNT-4)."""
+        if self.phase == label.TITRATION and old.daily < new.daily and not restart:
             self.climbs += 1
             if self.climbs >= label.SUSPECT_CLIMBS:
                 return "increase %d in a row without a recorded response" % self.climbs

@@ -25,6 +25,7 @@ def set_record(pump, fields, request):
     """THER:RECORD: who is treated; it stands from the first screening dose on (R-POP-1)."""
     injury = _injury_of(fields)
     therapy = pump.therapy
+    require_no_delivery(pump)
     open_still = therapy.phase == label.NONE or (therapy.phase == label.SCREENING and not therapy.trial.dose_ng)
     if not open_still or therapy.last_run is not None:
         raise Refusal("STATE", "the record stands since the first dose; phase %s" % therapy.phase)
@@ -96,10 +97,10 @@ def _take_over(pump, record, program, fields):
 
 def respond(pump, fields, request):
     """SCREEN:RESPONSE (R-SCR-2 to R-SCR-5)."""
-    require_no_delivery(pump)
     result, effect = fields.get("result"), fields.get("effect")
     if result is None and effect is None:
         raise Refusal("MISSING", "result=positive|inadequate or effect=short|long is missing")
+    require_no_delivery(pump)
     therapy, now = pump.therapy, pump.clock.elapsed
     if result:
         if therapy.phase != label.SCREENING:
@@ -139,6 +140,7 @@ def open_trial(pump, fields, request):
 
 def record_response(pump, fields, request):
     """THER:RESPONSE: the clinical response to the dose (R-MNT-4)."""
+    require_no_delivery(pump)
     if pump.therapy.phase not in (label.FIRST, label.TITRATION, label.MAINTENANCE, label.HOLIDAY):
         raise Refusal("STATE", "no chronic therapy; the phase is %s" % pump.therapy.phase)
     once(pump, fields, request.verb)
@@ -148,6 +150,8 @@ def record_response(pump, fields, request):
 
 
 def change_phase(pump, fields, request):
+    """THER:PHASE; not while a delivery moves, for nothing is saved then, and a power cut would undo what was answered."""
+    require_no_delivery(pump)
     pump.watch.settle_force(pump.clock.elapsed)
     return _PHASES[fields["phase"]](pump)
 
@@ -165,9 +169,8 @@ def _enter_maintenance(pump):
 
 def _break_holiday(pump):
     """The dose of the present day holds, flat, from now on even if the pump is stopped; increases follow R-TIT (R-HOL-1)."""
-    require_no_delivery(pump)
-    taper, now = pump.basal.program, pump.clock.elapsed
-    if pump.therapy.phase != label.HOLIDAY or not taper.is_taper or taper.is_over(now):
+    taper, now = pump.therapy.last_run, pump.clock.elapsed
+    if pump.therapy.phase != label.HOLIDAY or taper.is_over(now):
         raise Refusal("STATE", "no holiday is under way; the phase is %s" % pump.therapy.phase)
     program = make_program(taper.flat_lines_at(now))
     pump.put_in_force(program)

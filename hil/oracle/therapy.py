@@ -8,6 +8,7 @@ Readings:
   a stop between the two must not make room.
 - R-TIM-1: RUN carries `at`, so without a clock it is CLOCK_LOST; a basal that resumes by itself is not asked.
 - R-COM-1: what is taken over must keep the absolute limits; no step or start is judged.
+- What a power cut would undo is not taken: while a delivery moves, when nothing is saved, every change but STOP is BUSY and nothing else.
 - The clock counts for orders that carry their date: commit, RUN, deliveries, refills.
 """
 
@@ -88,6 +89,8 @@ class Therapy:
     def enrol(self, at_ms: int, *, population: str, birth: date, injury: date | None = None, order: Order = CAREFUL) -> Verdict:
         """THER:RECORD: population, birth date, brain injury (R-POP-1)."""
         r = self._at(at_ms)
+        if r.boluses.moving:
+            return Verdict("BUSY", {})
         state = first(screening.record_state(r))
         if state or r.clock.unix_ms is None:
             return Verdict(*(state or ("CLOCK_LOST", {})))
@@ -159,6 +162,8 @@ class Therapy:
     def set_phase(self, at_ms: int, phase: str) -> Verdict:
         """Into maintenance by command (R-MNT-1), or out of a holiday that is not over (R-HOL-1)."""
         change = {"maintenance": self._maintain, "titration": self._break_off}.get(phase)
+        if self._at(at_ms).boluses.moving:
+            return Verdict("BUSY", {})
         return change(at_ms) if change else Verdict("STATE", {})
 
     def _maintain(self, at_ms: int) -> Verdict:
@@ -172,8 +177,6 @@ class Therapy:
 
     def _break_off(self, at_ms: int) -> Verdict:
         r = self._at(at_ms)
-        if r.boluses.moving:
-            return Verdict("BUSY", {})
         flat = holiday.day_program(r, at_ms) if holiday.resumes(r, at_ms) else None
         if flat is None:
             return Verdict("STATE", {})
@@ -184,6 +187,8 @@ class Therapy:
     def clinical_response(self, at_ms: int, result: str) -> Verdict:
         """THER:RESPONSE: adequate or inadequate, either ends the count of R-MNT-4."""
         r = self._at(at_ms)
+        if r.boluses.moving:
+            return Verdict("BUSY", {})
         treated = r.phase in ("first", "titration", "maintenance", "holiday")
         return self._decide(None if treated else ("STATE", {}), replace(r, advice=advice.answered(r.advice)))
 

@@ -173,14 +173,14 @@ class Firmware:
     # What happens to it.
 
     def cut_power(self, outage_ms):
-        """The processor dies now; outage_ms None: nobody knows for how long. The account is known up to the cut.
+        """The processor dies now; outage_ms None: nobody knows for how long. The account is known up to the cut, save for one step.
 
         Returns by how many ng the account of the last 24 h that the boot read back was off.
         """
         pump = self.pump
         pump.advance(pump.clock.update())
         if not self.keeper.holding:
-            pump.write_sample()
+            pump.write_sample(1 if pump.delivering else 0)
         given = pump.basal.given_until(self.now())
         self.hal.boot(3_600_000 if outage_ms is None else outage_ms, outage_ms is not None)
         self._boot()

@@ -36,11 +36,15 @@ class Play(Pair):
         self._tell_world()
         self.compare()
 
-    def _tell_world(self):
-        """Alarms, port, calibration and what left the head are inputs: the oracle takes them from the pump."""
-        steps = self.pump.ledger.steps
-        moved = steps["dose"] + steps["prime"]
-        self.oracle.therapy.pumped(self.now(), nl_of_steps(moved - self._moved, self.pump.ledger.steps_per_ml))
+    def _tell_world(self, unsure_steps=0):
+        """Alarms, port, calibration and what left the head are inputs: the oracle takes them from the pump.
+
+        unsure_steps: which of the last steps were perhaps not made.
+        """
+        ledger = self.pump.ledger
+        moved = ledger.steps["dose"] + ledger.steps["prime"]
+        volumes = [nl_of_steps(steps, ledger.steps_per_ml) for steps in (moved - self._moved, moved - self._moved - unsure_steps)]
+        self.oracle.therapy.pumped(self.now(), *volumes)
         self._moved = moved
         self.oracle.therapy.inputs(
             high_alarm=self.pump.alarms.any_high(),
@@ -147,14 +151,15 @@ class Play(Pair):
         off_ng = self.firmware.cut_power(outage_ms)
         after = self.now()
         self.oracle.therapy.now_ms = before
+        self._unsure_ng += _RESERVED_NG if moving else _STEP_NG
         if moving:
             self.oracle.ended(before, "UNCERTAIN", moving.volume_nl)
-            self._unsure_ng += _RESERVED_NG
         else:
-            self.same("account after a power loss", 0 if off_ng <= _STEP_NG + self._unsure_ng else off_ng, 0)
+            self.same("account after a power loss", 0 if off_ng <= self._unsure_ng else off_ng, 0)
         self.oracle.therapy.power_loss(before, None if outage_ms is None else after - before)
         if self.pump.clock.is_set():
             self.oracle.therapy.clock_set(after, self.pump.clock.unix_s())
+        self._tell_world(1 if self.pump.delivering and not moving else 0)
         self.mark("power")
 
     def do_port(self, is_open):
