@@ -23,6 +23,7 @@ class Play(Pair):
         super().__init__(seen)
         self._start = start
         self._unsure_ng = 0  # of basal covered by a reservation in a delivery that was cut off: the upper bound counts
+        self._world = None  # what the oracle was told of alarms, port and calibration
         self._moved = 0  # steps of drug that the oracle was told of
         self._sent = None  # (verb, arguments) of the last delivery order that was accepted
         self.do_calibrate(20_000, "T1")
@@ -43,14 +44,14 @@ class Play(Pair):
         """
         ledger = self.pump.ledger
         moved = ledger.steps["dose"] + ledger.steps["prime"]
-        volumes = [nl_of_steps(steps, ledger.steps_per_ml) for steps in (moved - self._moved, moved - self._moved - unsure_steps)]
-        self.oracle.therapy.pumped(self.now(), *volumes)
-        self._moved = moved
-        self.oracle.therapy.inputs(
-            high_alarm=self.pump.alarms.any_high(),
-            port_reads_open=self.pump.port.open,
-            calibrated=calibration_fault(self.pump) is None,
-        )
+        if moved != self._moved:
+            volumes = [nl_of_steps(steps, ledger.steps_per_ml) for steps in (moved - self._moved, moved - self._moved - unsure_steps)]
+            self.oracle.therapy.pumped(self.now(), *volumes)
+            self._moved = moved
+        world = (self.pump.alarms.any_high(), self.pump.port.open, calibration_fault(self.pump) is None)
+        if world != self._world:
+            self._world = world
+            self.oracle.therapy.inputs(high_alarm=world[0], port_reads_open=world[1], calibrated=world[2])
 
     # Sending.
 
