@@ -5,7 +5,7 @@ step of a program, and often enough that no pause is seen where none was.
 """
 
 from campaign.stub_board import LOOK_BACK_MS, JumpBasal, JumpBoard, JumpDosing, JumpKeeper
-from doseloop import boot
+from doseloop import boot, caps
 from doseloop.commands import Commands
 from doseloop.deliver import DELIVER
 from doseloop.operate import CHANGE
@@ -162,6 +162,11 @@ class Firmware:
             return answer
         token = answer.fields["confirm"] if how == "yes" else "%08x" % (int(answer.fields["confirm"], 16) ^ 1)
         return self.send(verb, dict(args, confirm=token))
+
+    def caps(self):
+        """Answer of STAT? part=caps, without the way there."""
+        pump, now = self.pump, self.now()
+        return Answer("OK", dict(caps.find_caps(pump.therapy, pump.clock.today(), now) + caps.history(pump.therapy, now, pump.delivering)))
 
     def stage(self, lines):
         """Put a program where PROG:NEW, PROG:SET and PROG:SEG would; its hash."""

@@ -66,7 +66,7 @@ class Pair:
         self.same("advisory", self.pump.alarms.is_on("CATHETER_SUSPECT"), bool(self.record.advice.raised))
         self.same("observation", max(0, self.pump.observe_until - now), observed_ms)
         if self.pump.clock.is_set():
-            self._compare_caps(self.firmware.send("STAT?", {"part": "caps"}), self.oracle.therapy.caps(now))
+            self._compare_caps(self.firmware.caps(), self.oracle.therapy.caps(now))
 
     def _compare_caps(self, told, caps):
         for name, figure in _CAPS:
