@@ -30,7 +30,7 @@ MUTANTS = {
         "port.py", 'raise Refusal("CATHETER_PORT"', 'return Refusal("CATHETER_PORT"', "test_account.py",
     ),
     "a switch believed at its first closed reading": ("port.py", "_CLOSED_MS = const(1_000)", "_CLOSED_MS = const(0)", "test_watch.py"),
-    "a stop that is forgotten over a power cut": ("pump.py", '"run": self.run,', '"run": True,', "test_watch.py"),
+    "a stop that is forgotten over a power cut": ("snapshot.py", '"run": pump.run,', '"run": True,', "test_watch.py"),
     "a reservation that is not booked": ("boot.py", "ledger.book_uncertain(open_steps)", "pass", "test_account.py"),
 }  # fmt: skip
 
