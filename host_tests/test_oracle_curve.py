@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hil.oracle import IdealCurve, Program, flat_lines, week_ms, whole_steps
-from hil.oracle.program import DAY_MS, HOUR_MS, WEEK_MS
+from hil.oracle.curve import IdealCurve, week_ms, whole_steps
+from hil.oracle.program import DAY_MS, HOUR_MS, WEEK_MS, Program, flat_lines
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US

@@ -165,11 +165,6 @@ def test_an_hour_far_from_its_days_mean_is_asked_about_or_refused(percent, codes
     assert two_rates(percent).profile_refusals() == codes
 
 
-@pytest.mark.req("R-PRF-3")
-def test_in_a_holiday_an_hour_may_be_low():
-    assert two_rates(49).profile_refusals(holiday=True) == ["CONFIRM_PROFILE"]
-
-
 @pytest.mark.req("R-ALM-8")
 @given(programs())
 def test_the_lowest_rate_is_the_weeks_lowest_but_at_least_half_the_lowest_days_mean(program):

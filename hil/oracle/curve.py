@@ -20,10 +20,9 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from .program import DAY_MS, WEEK_MS, Program
+from .program import DAY_MS, EPOCH_WEEKDAY_MS, WEEK_MS, Program
 
 US_PER_MS = 1000
-EPOCH_WEEKDAY_MS = 3 * DAY_MS  # 1970-01-01 was a Thursday
 
 
 def week_ms(local_unix_s: int) -> int:

@@ -1,18 +1,14 @@
-"""The therapy as a state machine: every order at an elapsed time gives OK with notes, or a code with the limit that refused it.
+"""The therapy as a state machine: every order at an elapsed time gives OK with notes, or a code with the figures that refused it.
 
-Cheap to copy and without side effects elsewhere, so that a campaign can drive it beside a pump and compare.
+Cheap to copy and without side effects elsewhere, so that a campaign can drive it beside a pump and compare. Without numpy, and with
+nothing newer than Python 3.9. An order that is refused changes nothing, save that a commit refused by STEP_CAP counts for R-MNT-4.
 
 Readings:
-- R-TIT-3 "dated by its first step": an increase is dated when its program comes into force while running, unless
-  `first_step` says when that step really was.
-- R-TIT-4: a commit made while stopped is judged again when RUN puts it in force, without its confirmations: a stop between the
-  two must not make room.
+- R-TIT-4: a commit made while stopped is judged again when RUN puts it in force, without its confirmations, but with the reason it gave:
+  a stop between the two must not make room.
 - R-TIM-1: RUN carries `at`, so without a clock it is CLOCK_LOST; a basal that resumes by itself is not asked.
-- R-FIL-2: a refill at another concentration is possible only while stopped (bridging has rules of its own).
-- R-BOL-1: a bolus has exactly the volume the program allows; another is BOLUS_OFF. The lockout runs from start to start.
-- R-BOL-2: boluses of the last 24 h, counted from their starts, and a window of the present program's high dose stay within its
-  daily dose.
-- R-BOL-3, R-CAP-2: while the port reads open it is PORT_OPEN; closed but not yet acknowledged it is ALARM_ACTIVE.
+- R-COM-1: what is taken over must keep the absolute limits; no step or start is judged.
+- The clock counts for orders that carry their date: commit, RUN, deliveries, refills.
 """
 
 from __future__ import annotations
@@ -21,41 +17,30 @@ from copy import copy
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
-from typing import Any, NamedTuple
 
-from . import label, rules
-from .program import DAY_MS, Program
-from .record import Booked, InForce, Record, Refill, Site, Stretch
-from .rules import Order, Refusal
+from . import advice, force, holiday, label, line, rules, screening, supplies
+from .caps import Caps, caps
+from .program import Program
+from .record import Advice, Clock, InForce, Maintained, Patient, Record, Site, Supplies, Trial
+from .rules import Order
+from .verdict import Refusal, Verdict, first
 
 CAREFUL = Order()
 THROUGH_SEPTUM = Order(path="septum")
 
 
-class Verdict(NamedTuple):
-    """OK and its notes, or a refusal's code and the limit that refused."""
-
-    code: str
-    detail: Any = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether it was accepted."""
-        return self.code == "OK"
-
-
 class Therapy:
-    """One pump's therapy. Orders refused change nothing."""
+    """One pump's therapy."""
 
-    def __init__(self, site: Site | None = None, **fields: Any) -> None:
-        self.record = Record(site=site or Site(), **fields)
+    def __init__(self, site: Site | None = None, *, unix_ms: int | None = None, offset_ms: int = 0, calibrated: bool = False) -> None:
+        self.record = Record(site=site or Site(), clock=Clock(unix_ms, offset_ms), supplies=Supplies(calibrated=calibrated))
         self.now_ms = 0
 
     def copy(self) -> Therapy:
         """An independent twin."""
         return copy(self)
 
-    # programs
+    # who
 
     def import_(
         self,
@@ -71,72 +56,140 @@ class Therapy:
         volume_nl: int = 0,
         conc: int | None = None,
         expiry: date | None = None,
+        injury: date | None = None,
+        order: Order = CAREFUL,
     ) -> Verdict:
         """A therapy taken over from a replaced pump (R-COM-1)."""
         r = self._at(at_ms)
         new = replace(
             r,
-            population=population,
-            birth=birth,
+            patient=Patient(population, birth, injury),
             phase=phase,
-            screen_ng=screen_ng,
-            effect_long={"long": True, "short": False}.get(effect),
             imported=True,
-            committed=program,
-            last_run=program,
-            last_increase_ms=None if increase_ago_s is None else at_ms - increase_ago_s * 1000,
-            in_force=(InForce(None, program),) if program else (),
-            running_before_ms=label.FIRST_RUNNING_MS if phase in ("titration", "maintenance") else 0,
-            stopped_ms=at_ms,
-            conc=conc,
-            fluid="drug" if volume_nl else "none",
-            expiry=expiry,
+            trial=Trial(screen_ng=screen_ng, effect_long={"long": True, "short": False}.get(effect), imported_ms=at_ms),
+            course=replace(
+                r.course,
+                committed=program,
+                last_run=program,
+                last_increase_ms=None if increase_ago_s is None else at_ms - increase_ago_s * 1000,
+                in_force=(InForce(None, None, program),) if program else (),
+                started=program.daily_ng if program else 0,
+            ),
+            basal=replace(r.basal, before_ms=label.FIRST_RUNNING_MS if phase in ("titration", "maintenance") else 0, stopped_ms=at_ms),
+            supplies=replace(r.supplies, conc=conc, fluid="drug" if volume_nl else "none", expiry=expiry),
+            advice=Advice(maintained=(Maintained(program.daily_ng),) if program and phase == "maintenance" else ()),
         )
-        return self._decide(rules.first(_import_once(r), _import_limits(new, at_ms, volume_nl)), new)
+        return self._decide(first(_import_once(r), _import_limits(new, at_ms, volume_nl, order)), new)
 
-    def commit(self, at_ms: int, program: Program, order: Order = CAREFUL) -> Verdict:
-        """A staged program, read back: in force at once if running, else at RUN."""
+    def enrol(self, at_ms: int, *, population: str, birth: date, injury: date | None = None, order: Order = CAREFUL) -> Verdict:
+        """THER:RECORD: population, birth date, brain injury (R-POP-1)."""
         r = self._at(at_ms)
-        refusal = rules.first(
+        state = first(screening.record_state(r))
+        if state or r.clock.unix_ms is None:
+            return Verdict(*(state or ("CLOCK_LOST", {})))
+        patient, today = Patient(population, birth, injury), r.clock.today(at_ms)
+        if injury and injury > today:
+            return Verdict("ARG", {})
+        refusal = first(screening.ages(patient, today), screening.injury(patient, today, order))
+        return self._decide(refusal, replace(r, patient=patient))
+
+    # the screening trial
+
+    def screen(self, at_ms: int, dose_mcg: int, order: Order = CAREFUL) -> Verdict:
+        """DOSE:SCREEN (R-SCR-1..3)."""
+        r = self._at(at_ms)
+        refusal = first(
             rules.command(r, at_ms, order),
             rules.therapy_fluid(r),
-            self._judge(r, at_ms, program, order),
-            rules.confirmations(program, order.confirmed),
+            screening.dose_refusals(r, at_ms, dose_mcg, order),
         )
-        found = () if refusal else rules.notes(r, at_ms, program)
-        committed = replace(r, committed=program)
-        return self._decide(refusal, _put_in_force(committed, at_ms) if r.running else committed, found)
+        return self._decide(refusal, screening.given(r, at_ms, dose_mcg))
+
+    def screen_ended(self, at_ms: int, outcome: str) -> None:
+        """DONE, PARTIAL or UNCERTAIN (R-SCR-2)."""
+        self.record = screening.ended(self._at(at_ms), at_ms, outcome)
+
+    def respond(self, at_ms: int, result: str | None = None, effect: str | None = None) -> Verdict:
+        """SCREEN:RESPONSE: positive or inadequate; its effect short or long (R-SCR-3..5)."""
+        if result is None and effect is None:
+            return Verdict("MISSING", {})
+        r = self._at(at_ms)
+        refusal = first(screening.response_refusals(r, at_ms, result, effect))
+        return self._decide(refusal, r if refusal else screening.responded(r, result, effect))
+
+    def new_trial(self, at_ms: int) -> Verdict:
+        """SCREEN:NEW: from any phase; the program last run is no longer in force (R-SCR-5)."""
+        r = self._at(at_ms)
+        checks = (("STATE", r.running), ("BUSY", bool(r.boluses.moving)))
+        refusal = first((code, {}) for code, applies in checks if applies)
+        kept = holiday.forgotten(r, at_ms)
+        course = replace(kept.course, in_force=force.ended(r.course, at_ms), return_to=0)
+        new = replace(r, phase="screening", trial=screening.new_trial(r), course=course, advice=advice.left(r.advice, at_ms))
+        return self._decide(refusal, new)
+
+    # programs
+
+    def commit(self, at_ms: int, program: Program, order: Order = CAREFUL, observe_h: int = label.OBSERVE_H) -> Verdict:
+        """A staged program, read back: in force at once if running, else at RUN."""
+        r = self._at(at_ms)
+        found = rules.judge(r, at_ms, program, order.attended, order.reason)
+        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), found.refusals, order.unconfirmed(found.asked))
+        if refusal:
+            self._count_refused(at_ms, program, refusal)
+            return Verdict(*refusal)
+        course = replace(r.course, committed=program, reason=order.reason, by_return="CONFIRM_RETURN" in found.asked)
+        new = supplies.observed(replace(r, course=course), at_ms, observe_h)
+        return self._decide(None, force.take_force(new, at_ms) if r.running else new, rules.notes(r, at_ms, program))
 
     def run(self, at_ms: int, order: Order = CAREFUL) -> Verdict:
         """Start or resume the basal."""
         r = self._at(at_ms)
-        waiting = r.committed if r.committed and not _same(r.committed, r.last_run) else None
-        refusal = rules.first(
-            rules.command(r, at_ms, order),
-            rules.therapy_fluid(r),
-            _run_state(r),
-            self._judge(r, at_ms, waiting, order) if waiting else (),
-        )
-        return self._decide(refusal, _started(r, at_ms))
+        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), _run_state(r, at_ms), _run_program(r, at_ms, order))
+        return self._decide(refusal, r if refusal else force.started(r, at_ms))
 
     def stop(self, at_ms: int) -> Verdict:
         """Always obeyed (R-OVD-1)."""
         r = self._at(at_ms)
-        return self._decide(None, _stopped(r, at_ms) if r.running else r)
+        return self._decide(None, force.stopped(r, at_ms) if r.running else r)
 
     def set_phase(self, at_ms: int, phase: str) -> Verdict:
-        """Into maintenance by command (R-MNT-1)."""
+        """Into maintenance by command (R-MNT-1), or out of a holiday that is not over (R-HOL-1)."""
+        change = {"maintenance": self._maintain, "titration": self._break_off}.get(phase)
+        return change(at_ms) if change else Verdict("STATE", {})
+
+    def _maintain(self, at_ms: int) -> Verdict:
         r = self._at(at_ms)
-        found: list[Refusal] = []
-        if phase != "maintenance" or r.phase != "titration":
-            found.append(("STATE", r.phase))
+        found: list[Refusal] = [] if r.phase == "titration" else [("STATE", {})]
         if r.increased_lately(at_ms):
-            found.append(("TOO_SOON", (r.last_increase_ms or 0) + label.INCREASE_GAP_MS - at_ms))
-        return self._decide(rules.first(found), replace(r, phase=phase))
+            found.append(("TOO_SOON", {"wait": (r.last_increase_ms or 0) + label.INCREASE_GAP_MS - at_ms}))
+        doses = r.doses(at_ms)
+        noted = advice.maintained(r.advice, at_ms, doses.daily) if doses else r.advice
+        return self._decide(first(found), replace(r, phase="maintenance", advice=noted))
+
+    def _break_off(self, at_ms: int) -> Verdict:
+        r = self._at(at_ms)
+        flat = holiday.day_program(r, at_ms) if holiday.resumes(r, at_ms) else None
+        if flat is None:
+            return Verdict("STATE", {})
+        course = replace(r.course, committed=flat, reason="", by_return=False)
+        new = supplies.observed(replace(r, phase="titration", course=course), at_ms, label.OBSERVE_H)
+        return self._decide(None, force.put_in_force(new, at_ms, flat))
+
+    def clinical_response(self, at_ms: int, result: str) -> Verdict:
+        """THER:RESPONSE: adequate or inadequate, either ends the count of R-MNT-4."""
+        r = self._at(at_ms)
+        treated = r.phase in ("first", "titration", "maintenance", "holiday")
+        return self._decide(None if treated else ("STATE", {}), replace(r, advice=advice.answered(r.advice)))
+
+    def acknowledge(self, at_ms: int) -> None:
+        """The advisories were acknowledged."""
+        r = self._at(at_ms)
+        self.record = replace(r, advice=replace(r.advice, raised=frozenset()))
 
     def first_step(self, at_ms: int) -> None:
         """The first step of an increased program was made now, later than it came into force."""
-        self.record = replace(self._at(at_ms), last_increase_ms=at_ms)
+        r = self._at(at_ms)
+        self.record = replace(r, course=replace(r.course, last_increase_ms=at_ms))
 
     # what happens to the pump
 
@@ -146,23 +199,29 @@ class Therapy:
         after_ms = at_ms + (known_ms or 0)
         was_running = r.running
         if was_running:
-            r = _stopped(r, at_ms)
+            r = force.stopped(r, at_ms)
         if known_ms is None:
-            r = replace(r, unix_ms=None)
-        self.record = _started(r, after_ms) if was_running else r
+            r = replace(r, clock=replace(r.clock, unix_ms=None))
+        self.record = force.started(r, after_ms) if was_running else r
         self.now_ms = after_ms
         return after_ms
 
     def clock_set(self, at_ms: int, unix_s: int, offset_min: int = 0) -> Verdict:
         """The wall clock is set: the program follows it, no window or wait moves (R-TIM-1)."""
-        r = replace(self._at(at_ms), unix_ms=unix_s * 1000 - at_ms, offset_ms=offset_min * 60_000)
-        return self._decide(None, _open_stretch(_close_stretch(r, at_ms), at_ms) if r.running else r)
+        r = replace(self._at(at_ms), clock=Clock(unix_s * 1000 - at_ms, offset_min * 60_000))
+        return self._decide(None, force.reopened(r, at_ms))
 
     def inputs(self, **flags: bool) -> None:
-        """port_reads_open, high_alarm, calibrated, uncertain: what the world says."""
-        self.record = replace(self.record, **flags)  # type: ignore[arg-type]
+        """port_reads_open, high_alarm, uncertain, calibrated: what the world says."""
+        r, calibrated = self.record, flags.pop("calibrated", self.record.supplies.calibrated)
+        self.record = replace(r, supplies=replace(r.supplies, calibrated=calibrated), boluses=replace(r.boluses, **flags))  # type: ignore[arg-type]
 
-    # supplies and boluses
+    def pumped(self, at_ms: int, volume_nl: int | Fraction, least_nl: int | Fraction | None = None) -> None:
+        """So much left the head since the last call; least_nl: the lower bound, where a power cut left it unknown (R-CON-3)."""
+        r = self._at(at_ms)
+        self.record = replace(r, line=line.pumped(r, volume_nl, least_nl))
+
+    # supplies and deliveries
 
     def refill(
         self,
@@ -177,56 +236,76 @@ class Therapy:
         fluid: str = "drug",
         drug: str = "baclofen",
         order: Order = THROUGH_SEPTUM,
+        observe_h: int = label.OBSERVE_H,
     ) -> Verdict:
         """A refill; expected_nl is the count before it, delivered_nl what went since the last one (R-FIL-1, R-FIL-2)."""
         r = self._at(at_ms)
-        remaining_nl = max(0, expected_nl - withdrawn_nl)
-        refusal = rules.first(
-            rules.command(r, at_ms, order, way="septum"),
-            _refill_kind(r, fluid, drug, remaining_nl, order),
-            _refill_drug(r, at_ms, conc, expiry) if fluid == "drug" else (),
-            _refill_room(r, conc, remaining_nl, volume_nl),
-        )
-        refills = (*(one for one in r.refills if at_ms - one.at_ms <= label.LICENCE_MS), Refill(at_ms, volume_nl))
-        new = replace(r, conc=conc, fluid=fluid, expiry=expiry, refills=refills if fluid == "drug" else r.refills)
-        return self._decide(refusal, new, _discrepancy(expected_nl, withdrawn_nl, delivered_nl))
+        new = supplies.Filling(volume_nl, conc, expiry, max(0, expected_nl - withdrawn_nl), fluid, drug)
+        refusal = first(rules.command(r, at_ms, order, way="septum"), supplies.refill_refusals(r, at_ms, new, order))
+        filled = supplies.observed(supplies.refilled(r, at_ms, new), at_ms, observe_h)
+        return self._decide(refusal, filled, supplies.discrepancy(expected_nl, withdrawn_nl, delivered_nl))
 
     def bolus(self, at_ms: int, volume_nl: int, order: Order = CAREFUL) -> Verdict:
         """A bolus in therapy; its intent reserves its dose (R-BOL-1..3, R-CAP-*)."""
         r = self._at(at_ms)
-        refusal = rules.first(
+        refusal = first(
             rules.command(r, at_ms, order),
             rules.therapy_fluid(r),
-            _bolus_state(r),
-            _bolus_limits(r, at_ms, volume_nl),
+            supplies.bolus_state(r),
+            supplies.bolus_limits(r, at_ms, volume_nl),
         )
-        ng = Fraction(volume_nl * (r.last_run.conc if r.last_run else 0), 1000)
-        kept = tuple(one for one in r.boluses if at_ms - one.start_ms < DAY_MS or one is r.boluses[-1])
-        return self._decide(refusal, replace(r, boluses=(*kept, Booked(at_ms, ng)), bolus_running=True))
+        return self._decide(refusal, supplies.bolus_started(r, at_ms, volume_nl))
 
     def bolus_ended(self, at_ms: int, outcome: str, delivered_nl: int | None = None) -> None:
-        """DONE, PARTIAL with what was delivered, or UNCERTAIN, which counts whole until somebody acknowledges."""
+        """DONE, PARTIAL with what was delivered, or UNCERTAIN."""
+        self.record = supplies.bolus_ended(self._at(at_ms), outcome, delivered_nl or 0)
+
+    def prime(self, at_ms: int, volume_nl: int, order: Order = CAREFUL) -> Verdict:
+        """Fill a new line that is not connected; its intent uses the allowance (R-CON-4)."""
         r = self._at(at_ms)
-        boluses = r.boluses
-        if outcome == "PARTIAL" and r.last_run:
-            boluses = (*boluses[:-1], replace(boluses[-1], ng=Fraction((delivered_nl or 0) * r.last_run.conc, 1000)))
-        self.record = replace(r, boluses=boluses, bolus_running=False, uncertain=r.uncertain or outcome == "UNCERTAIN")
+        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), line.prime_refusals(r, volume_nl))
+        primed = replace(r.line, prime_nl=r.line.prime_nl - volume_nl)
+        return self._decide(refusal, replace(r, line=primed, boluses=replace(r.boluses, moving="prime")))
+
+    def prime_ended(self, at_ms: int, unused_nl: int | Fraction = 0) -> None:
+        """What a prime that was broken off surely did not push may be primed again; of an uncertain one nothing."""
+        r = self._at(at_ms)
+        primed = replace(r.line, prime_nl=r.line.prime_nl + unused_nl)
+        self.record = replace(r, line=primed, boluses=replace(r.boluses, moving=""))
+
+    def new_line(self, at_ms: int, part: str) -> Verdict:
+        """LINE:NEW: a new tube, catheter, or both (R-CON-4)."""
+        r = self._at(at_ms)
+        return self._decide(first(line.renew_refusals(r, part)), replace(r, line=line.renewed(r, part)))
+
+    def calibrate(self, at_ms: int, tube: str) -> Verdict:
+        """CAL:SET with a tube of this name: another name is a new tube, the very first a whole new line."""
+        r = self._at(at_ms)
+        part = line.new_part(r, tube)
+        renewed = line.renewed(r, part) if part else r.line
+        new = replace(r, line=replace(renewed, tube=tube), supplies=replace(r.supplies, calibrated=True))
+        return self._decide(first(line.renew_refusals(r, part)), new)
+
+    # what it shows
+
+    def caps(self, at_ms: int) -> Caps:
+        """What a commit could have now."""
+        return caps(self._at(at_ms), at_ms)
+
+    def next_screen_mcg(self, at_ms: int) -> int | None:
+        """The next dose of the trial; None = none is next."""
+        due = screening.next_mcg(self._at(at_ms))
+        return due[0] if due else None
+
+    def holiday(self, at_ms: int) -> str:
+        """Day of how many (3/14), over, or none."""
+        return holiday.shown(self._at(at_ms), at_ms)
+
+    def observed_ms(self, at_ms: int) -> int:
+        """What is left of the observation (R-FIL-4)."""
+        return max(0, self._at(at_ms).supplies.observe_until_ms - at_ms)
 
     # how it is kept
-
-    def _judge(self, r: Record, at_ms: int, program: Program, order: Order) -> list[Refusal]:
-        """All rules of a program that look at the record."""
-        found = [*rules.who(r, at_ms, program, order.attended), *rules.concentration(r, program)]
-        if r.phase == "none":
-            return found
-        return [
-            *found,
-            *rules.absolute(r, at_ms, program),
-            *rules.start(r, at_ms, program),
-            *rules.increase(r, at_ms, program),
-            *rules.decrease(r, at_ms, program, order.reason),
-            *rules.window(r, at_ms, program),
-        ]
 
     def _at(self, at_ms: int) -> Record:
         """The record at a time; the first phase ends by itself after 24 h of running."""
@@ -243,157 +322,53 @@ class Therapy:
         self.record = accepted
         return Verdict("OK", found)
 
+    def _count_refused(self, at_ms: int, program: Program, refusal: Refusal) -> None:
+        """R-MNT-4 (b)."""
+        r = self.record
+        if refusal[0] == "STEP_CAP" and rules.is_increase(r, at_ms, program.doses):
+            self.record = replace(r, advice=advice.increase_refused(r.advice, at_ms))
+
 
 # Rules that belong to one order alone
 
 
 def _import_once(r: Record) -> list[Refusal]:
-    if r.population or r.ran or r.fluid != "none":
-        return [("STATE", "once, on an empty journal")]
-    return [] if r.unix_ms is not None else [("CLOCK_LOST", None)]
+    if r.patient.population or r.basal.ran or r.supplies.fluid != "none":
+        return [("STATE", {})]
+    return []
 
 
-def _import_limits(r: Record, at_ms: int, volume_nl: int) -> list[Refusal]:
-    """Reading of R-COM-1: what is taken over must keep the absolute limits; no step or start is judged."""
-    found: list[Refusal] = []
-    if r.age(at_ms) < label.MIN_AGE:
-        found.append(("AGE", label.MIN_AGE))
-    if r.expiry and r.today(at_ms) > r.expiry:
-        found.append(("EXPIRED", r.expiry))
+def _import_limits(r: Record, at_ms: int, volume_nl: int, order: Order) -> list[Refusal]:
+    if r.clock.unix_ms is None:
+        return [("CLOCK_LOST", {})]
+    today = r.clock.today(at_ms)
+    found = [*screening.ages(r.patient, today), *screening.injury(r.patient, today, order)]
+    if r.supplies.expiry and today > r.supplies.expiry:
+        found.append(("EXPIRED", {}))
     if volume_nl > r.site.capacity_nl:
-        found.append(("CAPACITY", r.site.capacity_nl))
+        found.append(("CAPACITY", {"most": r.site.capacity_nl}))
     if r.last_run:
         found += [*rules.concentration(r, r.last_run), *rules.absolute(r, at_ms, r.last_run)]
     return found
 
 
-def _run_state(r: Record) -> list[Refusal]:
+def _run_state(r: Record, at_ms: int) -> list[Refusal]:
     found: list[Refusal] = []
-    if r.running:
-        found.append(("STATE", "already running"))
-    if r.phase == "none":
-        found.append(("NOT_SCREENED", None))
-    elif r.committed is None:
-        found.append(("STATE", "no program is committed"))
-    elif r.committed.conc != r.conc:
-        found.append(("CONCENTRATION", r.conc))
-    if not r.ran and not r.calibrated:
-        found.append(("UNCALIBRATED", None))
+    taper = r.course.committed is not None and r.course.committed.taper and force.waiting(r) is None
+    if r.running or (taper and not holiday.resumes(r, at_ms)):
+        found.append(("STATE", {}))
+    if r.phase in rules.UNTREATED:
+        found.append(("NOT_SCREENED", {}))
+    elif r.course.committed is None:
+        found.append(("STATE", {}))
+    if not r.basal.ran and not r.supplies.calibrated:
+        found.append(("UNCALIBRATED", {}))
     return found
 
 
-def _refill_kind(r: Record, fluid: str, drug: str, remaining_nl: int, order: Order) -> list[Refusal]:
-    """Reading of R-CAL-2: drug and test fluid never mix: what is of the other kind must be withdrawn first."""
-    found: list[Refusal] = []
-    if r.fluid != "none" and fluid != r.fluid and remaining_nl:
-        found.append(("TEST_FLUID", 0))
-    if fluid == "drug" and drug != "baclofen":
-        found.append(("COMPOUNDED", "baclofen"))
-    if not order.attended:
-        found.append(("UNATTENDED", None))
-    return found
-
-
-def _refill_drug(r: Record, at_ms: int, conc: int, expiry: date) -> list[Refusal]:
-    """Reading of R-FIL-2: the drug is good on its expiry date, past it the day after."""
-    found: list[Refusal] = []
-    if not label.CONC_MIN <= conc <= label.CONC_MAX or (r.running and conc != r.conc):
-        found.append(("CONCENTRATION", r.conc if r.running else label.CONC_MAX))
-    if r.unix_ms is not None and r.today(at_ms) > expiry:
-        found.append(("EXPIRED", expiry))
-    return found
-
-
-def _refill_room(r: Record, conc: int, remaining_nl: int, volume_nl: int) -> list[Refusal]:
-    found: list[Refusal] = []
-    if r.conc is not None and conc != r.conc and remaining_nl > r.site.residual_nl:
-        found.append(("RESIDUAL", r.site.residual_nl))
-    if remaining_nl + volume_nl > r.site.capacity_nl:
-        found.append(("CAPACITY", r.site.capacity_nl - remaining_nl))
-    return found
-
-
-def _discrepancy(expected_nl: int, withdrawn_nl: int, delivered_nl: int) -> tuple[str, ...]:
-    off_nl = abs(withdrawn_nl - expected_nl)
-    large = off_nl > label.DISCREPANCY_NL and off_nl * 1000 > label.DISCREPANCY_PERMILLE * delivered_nl
-    return ("REFILL_DISCREPANCY",) if large else ()
-
-
-def _bolus_state(r: Record) -> list[Refusal]:
-    checks = (
-        ("STATE", not r.running),
-        ("BUSY", r.bolus_running),
-        ("UNCALIBRATED", not r.calibrated),
-        ("PORT_OPEN", r.port_reads_open),
-        ("ALARM_ACTIVE", r.high_alarm),
-        ("UNCERTAIN", r.uncertain),
-    )
-    return [(code, None) for code, applies in checks if applies]
-
-
-def _bolus_limits(r: Record, at_ms: int, volume_nl: int) -> list[Refusal]:
-    program = r.last_run
-    if program is None or program.bolus is None or volume_nl != program.bolus.volume_nl:
-        return [("BOLUS_OFF", program.bolus.volume_nl if program and program.bolus else None)]
-    found: list[Refusal] = []
-    since_ms = at_ms - r.boluses[-1].start_ms if r.boluses else None
-    if since_ms is not None and since_ms < program.bolus.lockout_s * 1000:
-        found.append(("LOCKOUT", program.bolus.lockout_s * 1000 - since_ms))
-    booked = sum(one.ng for one in r.boluses if at_ms - one.start_ms < DAY_MS)
-    room = program.daily_ng - program.high_ng - booked
-    if Fraction(volume_nl * program.conc, 1000) > room:
-        found.append(("WINDOW_MAX", room))
-    return found
-
-
-# Changes of the record
-
-
-def _same(a: Program | None, b: Program | None) -> bool:
-    return a is not None and b is not None and a.hash == b.hash
-
-
-def _put_in_force(r: Record, at_ms: int) -> Record:
-    """The committed program is the one that runs from here."""
-    program = r.committed
-    if program is None or _same(program, r.last_run):
-        return r
-    if rules.is_increase(r, program):
-        licence = r.licence(at_ms) if r.phase == "maintenance" else None
-        licensed_ms = licence.at_ms if licence else r.licensed_ms
-        r = replace(r, last_increase_ms=at_ms, before_increase=r.last_run, licensed_ms=licensed_ms)
-    in_force = (*_reaching(r.in_force, at_ms), InForce(at_ms, program))
-    r = replace(r, last_run=program, in_force=in_force)
-    return _open_stretch(_close_stretch(r, at_ms), at_ms) if r.running else r
-
-
-def _reaching(in_force: tuple[InForce, ...], at_ms: int) -> tuple[InForce, ...]:
-    """Those that reach into the last 24 h."""
-    old = [one.from_ms is None or one.from_ms <= at_ms - DAY_MS for one in in_force].count(True)
-    return in_force[max(0, old - 1) :]
-
-
-def _started(r: Record, at_ms: int) -> Record:
-    r = _put_in_force(r, at_ms)
-    before_ms = 0 if r.interrupted(at_ms) else r.running_before_ms
-    phase = "first" if r.phase == "screened" else r.phase
-    r = replace(r, running_since_ms=at_ms, running_before_ms=before_ms, stopped_ms=None, phase=phase, ran=True)
-    return _open_stretch(r, at_ms)
-
-
-def _stopped(r: Record, at_ms: int) -> Record:
-    r = replace(r, running_before_ms=r.running_for_ms(at_ms), running_since_ms=None, stopped_ms=at_ms)
-    return _close_stretch(r, at_ms)
-
-
-def _open_stretch(r: Record, at_ms: int) -> Record:
-    if r.last_run is None:
-        return r
-    kept = tuple(s for s in r.stretches if s.to_ms is None or s.to_ms > at_ms - DAY_MS)
-    return replace(r, stretches=(*kept, Stretch(at_ms, None, r.last_run, r.local_ms)))
-
-
-def _close_stretch(r: Record, at_ms: int) -> Record:
-    if not r.stretches or r.stretches[-1].to_ms is not None:
-        return r
-    return replace(r, stretches=(*r.stretches[:-1], replace(r.stretches[-1], to_ms=at_ms)))
+def _run_program(r: Record, at_ms: int, order: Order) -> list[Refusal]:
+    """The program that RUN would put in force, or go on with."""
+    program, committed = force.waiting(r), r.course.committed
+    if program is not None:
+        return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return).refusals
+    return list(rules.again(r, at_ms, committed)) if committed else []
