@@ -121,7 +121,7 @@ def running():
     pump = controller.pump
     pump.set_clock(MIDNIGHT, 0)
     pump.refill(18_000_000, {"volume_nl": 18_000_000, "fluid": "drug", "conc": 2000, "lot": "x", "observe_h": None, "expiry": (2030, 1, 1)})
-    pump.calibrate({"spm": 100_000, "tube": "x", "at_nl": 0, "at_ms": 0, "hours": 1000, "volume": 100_000, "date": [2027, 4, 30]})
+    pump.calibrate({"spm": 100_000, "tube": "x", "at_nl": 0, "at_ms": 0, "hours": 1000, "volume": 100_000, "date": [2027, 4, 30]}, "both")
     pump.put_in_force(Program(list(NIGHT_FLEX)))
     pump.start()
     return hal, controller
