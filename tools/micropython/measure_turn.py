@@ -13,6 +13,7 @@ import time
 
 gc.collect()
 HEAP_BEFORE = gc.mem_alloc()
+gc.threshold(8_192)  # as main.py loads: what stays lies close together, and large blocks stay free
 
 from doseloop.controller import Controller  # noqa: E402 - the heap is measured around the import
 from doseloop.program import Program  # noqa: E402
@@ -115,6 +116,8 @@ def place():
 
 def running():
     """A controller in the middle of night-flex-spinal."""
+    gc.collect()
+    gc.threshold(65_536)  # as main.py runs
     board, folder = place()
     hal = Stub(board, FileStore(folder))
     controller = Controller(hal)
