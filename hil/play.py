@@ -124,7 +124,7 @@ class Play:
             scenario.history, None if scenario.history.phase == "screened" else before, before.conc_mcg_ml if before else None
         )
         self.program = None if scenario.history.phase == "screened" else before
-        self.fluids.reservoir = self.fluids.line = before.conc_mcg_ml if before else None
+        self.fluids.reservoir = before.conc_mcg_ml if before else None
 
     def begin(self, by: str) -> None:
         """The first RUN (or the screening dose before it) was accepted now."""

@@ -99,4 +99,4 @@ def _of_tip(curve: TipCurve, result: Result) -> Picture:
         f"Means over {curve.window_s / 3600:.3g} h of what leaves the catheter while the drug in the line changes from {change}."
         " Dashed: the same program, had every volume been worked out with the new concentration from the refill on."
     )
-    return Picture("Dose rate at the catheter tip", caption, charts.tip(curve, result.since, result.evidence))
+    return Picture(f"Dose rate at the catheter tip, {change}", caption, charts.tip(curve, result.since, result.evidence))

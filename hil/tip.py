@@ -19,7 +19,7 @@ from hil.plant.rig import Rig
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 BEFORE_US = 6 * HOUR_US  # shown before the new drug enters the line
-AFTER_US = 12 * HOUR_US  # and after it came through
+AFTER_US = 6 * HOUR_US  # and after it came through, or would have
 MIN_WINDOW_NL = 10_000.0
 GRID_US = 300_000_000
 
@@ -83,7 +83,8 @@ class _Log:
 def _curve(line: Line, log: _Log, entry: Front, entered_us: int, programmed_ng: Callable[[int], float]) -> TipCurve:
     through_us = _through_us(line, log, entry)
     start_us = max(log.begin_us, entered_us - BEFORE_US)
-    end_us = min(log.end_us, (through_us or log.end_us) + AFTER_US)
+    without_us = _when_due(programmed_ng, entered_us, log.end_us, line.dead_nl * entry.after / 1000)
+    end_us = min(log.end_us, max(through_us or log.end_us, without_us) + AFTER_US)
     window_us = _window_us(log, start_us, end_us)
     grid = np.arange(start_us, end_us + 1, GRID_US, dtype=np.float64)
     due = np.array([programmed_ng(int(t)) for t in grid])
@@ -107,6 +108,14 @@ def _through_us(line: Line, log: _Log, entry: Front) -> int | None:
         if front.passed_nl > entry.passed_nl and front.after == entry.after:
             return log.when(front.passed_nl)
     return None
+
+
+def _when_due(programmed_ng: Callable[[int], float], from_us: int, end_us: int, dose_ng: float) -> int:
+    """When so much has been programmed since from_us, to the hour: without a bridge the line is through then."""
+    goal_ng, at_us = programmed_ng(from_us) + dose_ng, from_us
+    while at_us < end_us and programmed_ng(at_us) < goal_ng:
+        at_us += HOUR_US
+    return at_us
 
 
 def _window_us(log: _Log, start_us: int, end_us: int) -> int:
