@@ -305,26 +305,31 @@ class Acts:
             self._play.outcome(where, f"{code} is off", code not in on, f"on: {', '.join(sorted(on)) or 'none'}")
 
     def _counts(self) -> dict[str, float]:
+        """In all, so that a mark may be set before the first delivery; the balance counts from there."""
         play = self._play
         counts, weighed = play.pump.counts(), play.recorder.balance()
-        target = play.target
+        target, nan = play.target, float("nan")
         return {
-            "authorised_nl": play.recorder.authorised_nl(counts),
-            "witnessed_nl": play.recorder.witnessed_nl(counts),
-            "balance_nl": weighed.volume_nl if weighed else float("nan"),
+            "authorised_nl": play.recorder.authorised_in_all_nl(counts),
+            "witnessed_nl": play.recorder.witnessed_in_all_nl(counts),
+            "balance_nl": weighed.volume_nl if weighed else nan,
             "basal_steps": float(counts.basal),
             "bolus_steps": float(counts.bolus),
-            "pulses": float(target.rig.engine.total) if isinstance(target, UnixTarget) else float("nan"),
-            "tip_ng": target.rig.tip_ng if isinstance(target, UnixTarget) else float("nan"),
+            "pulses": float(target.rig.engine.total) if isinstance(target, UnixTarget) else nan,
+            "tip_ng": target.rig.tip_ng if isinstance(target, UnixTarget) else nan,
             "programmed_ng": play.expectation.dose_ng(play.now_us) if play.expectation is not None else 0.0,
             "time_s": target.now_ms() / 1000,
         }
 
     def _since(self, mark: str | None) -> dict[str, float]:
-        before = self._marks.get(mark, {}) if mark else {}
-        if mark and not before:
+        """Since a mark; without one volumes count from the first delivery, the rest in all."""
+        now = self._counts()
+        if mark is None:
+            counts, recorder = self._play.pump.counts(), self._play.recorder
+            return {**now, "authorised_nl": recorder.authorised_nl(counts), "witnessed_nl": recorder.witnessed_nl(counts)}
+        if mark not in self._marks:
             raise BenchError(f"there is no mark {mark!r} before this step")
-        return {key: value - before.get(key, 0.0) for key, value in self._counts().items()}
+        return {key: value - self._marks[mark][key] for key, value in now.items()}
 
     def _mark(self, action: Mark, where: str) -> None:
         self._marks[action.name] = self._counts()

@@ -193,11 +193,12 @@ def tip(curve: TipCurve, since: str, evidence: str) -> str:
             (curve.at_tip, {"color": LEDGER, "lw": 1.6, "label": "at the tip"}),
         ]
         for rates, style in lines:
-            axes.plot(hours, [rate / 1000 for rate in rates], **style)
+            if rates:
+                axes.plot(hours, [rate / 1000 for rate in rates], **style)
         axes.set_ylim(0, 1.3 * max([*curve.programmed, *curve.at_tip, *curve.unbridged, 1.0]) / 1000)
         _mark(axes, curve.entered_s / 3600, f"{curve.after_mcg_ml:.4g} mcg/mL\ngoes into the line")
         if curve.through_s is not None:
-            _mark(axes, curve.through_s / 3600, f"it is at the tip,\n{curve.before_mcg_ml:.4g} mcg/mL is out")
+            _mark(axes, curve.through_s / 3600, "it is at the tip")
         axes.set_ylabel("dose rate at the\ncatheter tip, mcg/h")
         axes.set_xlabel(f"hours since the {since}")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)

@@ -86,10 +86,11 @@ def _at_the_tip(result: Result, scenario: Scenario, target: Target, recorder: Re
 
 
 def _of_change(curve: tip.TipCurve, percent: float) -> list[Measurement]:
-    what = f"{curve.before_mcg_ml:.4g} to {curve.after_mcg_ml:.4g} mcg/mL, {curve.window_s / 3600:.3g} h windows"
-    without = curve.largest_deviation(curve.unbridged)
+    what = f"{curve.change}, {curve.window_s / 3600:.3g} h windows"
     why = "R-CON-3: no step in the dose rate at the tip"
-    return [
-        Measurement(f"tip rate off the program, {what}", curve.largest_deviation(curve.at_tip), "%", -percent, percent, why),
-        Measurement("the same, had the pump not bridged", without, "%", None, None, "the same program, new concentration at once"),
-    ]
+    found = [Measurement(f"tip rate off the program, {what}", curve.largest_deviation(curve.at_tip), "%", -percent, percent, why)]
+    if curve.unbridged:
+        without = curve.largest_deviation(curve.unbridged)
+        why = "the same program, new concentration at once"
+        found.append(Measurement("the same, had the pump not bridged", without, "%", None, None, why))
+    return found

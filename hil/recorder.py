@@ -52,11 +52,18 @@ class Recorder:
     # ---- volumes since the first RUN
 
     def authorised_nl(self, counts: Counts) -> float:
-        return (counts.authorised - self._zero().authorised) * NL_PER_ML / self._spm()
+        return self.authorised_in_all_nl(counts) - self.authorised_in_all_nl(self._zero())
 
     def witnessed_nl(self, counts: Counts) -> float:
-        steps = (counts.witness - self._zero().witness) * self._steps_per_turn / self._counts_per_turn
-        return steps * NL_PER_ML / self._spm()
+        return self.witnessed_in_all_nl(counts) - self.witnessed_in_all_nl(self._zero())
+
+    def authorised_in_all_nl(self, counts: Counts) -> float:
+        """Since the pump's journal began."""
+        return counts.authorised * NL_PER_ML / self._spm()
+
+    def witnessed_in_all_nl(self, counts: Counts) -> float:
+        """Since the pump's journal began."""
+        return counts.witness * self._steps_per_turn * NL_PER_ML / (self._counts_per_turn * self._spm())
 
     def _zero(self) -> Counts:
         return self._first or Counts(0, 0, 0, 0, 0, 0, 0, 0)

@@ -94,9 +94,7 @@ def _pictures(result: Result) -> list[Picture]:
 
 
 def _of_tip(curve: TipCurve, result: Result) -> Picture:
-    change = f"{curve.before_mcg_ml:.4g} to {curve.after_mcg_ml:.4g} mcg/mL"
-    caption = (
-        f"Means over {curve.window_s / 3600:.3g} h of what leaves the catheter while the drug in the line changes from {change}."
-        " Dashed: the same program, had every volume been worked out with the new concentration from the refill on."
-    )
-    return Picture(f"Dose rate at the catheter tip, {change}", caption, charts.tip(curve, result.since, result.evidence))
+    caption = f"Means over {curve.window_s / 3600:.3g} h of what leaves the catheter while the drug in the line changes: {curve.change}."
+    if curve.unbridged:
+        caption += " Dashed: the same program, had every volume been worked out with the new concentration from the refill on."
+    return Picture(f"Dose rate at the catheter tip, {curve.change}", caption, charts.tip(curve, result.since, result.evidence))

@@ -38,12 +38,19 @@ class TipCurve:
     t_s: Sequence[float]
     programmed: Sequence[float]
     at_tip: Sequence[float]
-    unbridged: Sequence[float]  # had the pump reckoned with the new concentration at once
+    unbridged: Sequence[float]  # had the pump reckoned with the new concentration at once; empty: the line was new
 
     def largest_deviation(self, rates: Sequence[float]) -> float | None:
-        """Percent of the programmed rate, signed; windows in which nothing was programmed do not count."""
-        off = [100 * (rate - wanted) / wanted for rate, wanted in zip(rates, self.programmed, strict=True) if wanted > 1]
+        """Percent of the programmed rate, signed; windows in which the pump stood for a good part do not count."""
+        usual = float(np.median([rate for rate in self.programmed if rate > 1] or [1.0]))
+        pairs = zip(rates, self.programmed, strict=True) if rates else ()
+        off = [100 * (rate - wanted) / wanted for rate, wanted in pairs if wanted > usual / 2]
         return max(off, key=abs, default=None)
+
+    @property
+    def change(self) -> str:
+        before = f"{self.before_mcg_ml:.4g}" if self.before_mcg_ml else "a new line"
+        return f"{before} to {self.after_mcg_ml:.4g} mcg/mL"
 
 
 def curves(rig: Rig, programmed_ng: Callable[[int], float], begin_us: int) -> list[TipCurve]:
@@ -53,7 +60,7 @@ def curves(rig: Rig, programmed_ng: Callable[[int], float], begin_us: int) -> li
     found = []
     for entry in rig.line.entries:
         entered_us = log.when(entry.passed_nl)
-        if entered_us >= begin_us and entry.before > 0:
+        if entered_us >= begin_us:
             found.append(_curve(rig.line, log, entry, entered_us, programmed_ng))
     return found
 
@@ -83,12 +90,13 @@ class _Log:
 def _curve(line: Line, log: _Log, entry: Front, entered_us: int, programmed_ng: Callable[[int], float]) -> TipCurve:
     through_us = _through_us(line, log, entry)
     start_us = max(log.begin_us, entered_us - BEFORE_US)
-    without_us = _when_due(programmed_ng, entered_us, log.end_us, line.dead_nl * entry.after / 1000)
+    unbridged_ng = line.dead_nl * entry.after / 1000 if entry.before else 0.0
+    without_us = _when_due(programmed_ng, entered_us, log.end_us, unbridged_ng)
     end_us = min(log.end_us, max(through_us or log.end_us, without_us) + AFTER_US)
     window_us = _window_us(log, start_us, end_us)
     grid = np.arange(start_us, end_us + 1, GRID_US, dtype=np.float64)
     due = np.array([programmed_ng(int(t)) for t in grid])
-    without = _unbridged(grid, due, entered_us, entry, line.dead_nl)
+    without = _unbridged(grid, due, entered_us, entry, line.dead_nl) if entry.before else None
     half = window_us // 2
     at = grid[(grid >= start_us + half) & (grid <= end_us - half)]
 
@@ -98,7 +106,7 @@ def _curve(line: Line, log: _Log, entry: Front, entered_us: int, programmed_ng: 
 
     return TipCurve(
         entry.before, entry.after, (entered_us - log.begin_us) / 1e6, None if through_us is None else (through_us - log.begin_us) / 1e6,
-        2 * half / 1e6, [float(t) for t in (at - log.begin_us) / 1e6], rate(due), rate(log.ng(grid)), rate(without),
+        2 * half / 1e6, [float(t) for t in (at - log.begin_us) / 1e6], rate(due), rate(log.ng(grid)), [] if without is None else rate(without),
     )  # fmt: skip
 
 

@@ -302,7 +302,7 @@ class IdealCurve:
     def step_error(self, edges_us: NDArray[np.int64], until_us: int | None = None) -> float:
         """The largest of errors(); until_us: also the error at that instant, should an edge be missing at the end."""
         last = abs(len(edges_us) - float(self.ideal(until_us))) if until_us is not None else 0.0
-        return max(last, float(self.errors(edges_us).max(initial=0.0)))
+        return round(max(last, float(self.errors(edges_us).max(initial=0.0))), 9)  # as good as the floats are
 
     # how it is kept
 

@@ -89,6 +89,13 @@ class Line:
     def dead_nl(self) -> float:
         return self.tubing.dead_nl + self.catheter.dead_nl
 
+    def new_tubing(self) -> None:
+        self.tubing.fit_new()
+        self._entering = 0.0
+
+    def new_catheter(self) -> None:
+        self.catheter.fit_new()
+
     def push(self, conc: float, volume_nl: float) -> None:
         """Liquid out of the pump."""
         if volume_nl <= 0:

@@ -207,12 +207,12 @@ class Rig:
         self.settle()
         self.head.new_tube(self.rotor.steps)
         self._settled_nl = self.head.volume_nl(self.rotor.steps)
-        self.line.tubing.fit_new()
+        self.line.new_tubing()
 
     def new_catheter(self) -> None:
         """Fit a fresh catheter, with saline in it."""
         self.settle()
-        self.line.catheter.fit_new()
+        self.line.new_catheter()
 
     def join(self, joined: bool) -> None:
         """Connect the tubing to the catheter, or take it off."""
