@@ -136,9 +136,10 @@ def lines(want: int, fill_nl: int, stocks: Sequence[int] = ()) -> Iterator[str]:
     """The answer for a person."""
     check_wish(want, fill_nl, stocks)
     found = choices(want, fill_nl, stocks)
-    yield f"{want} mcg/mL in {ml_text(fill_nl)} ({ml_text(fill_nl)[:-3]} x {want} = {float(Fraction(fill_nl * want, 10**6)):,.10g} mcg of drug)"
+    drug_mcg = float(Fraction(fill_nl * want, 10**6))
+    yield f"{want} mcg/mL in {ml_text(fill_nl)} ({drug_mcg:,.10g} mcg of drug)"
     if want == SCREENING:
-        yield f"  note: {SCREENING} mcg/mL is for the screening trial alone (label 2.2); a chronic program with it is refused (CONCENTRATION)"
+        yield f"  note: {SCREENING} mcg/mL is for the screening trial alone (label 2.2); a chronic program with it is refused"
     for mix in found:
         yield _line(mix) + _praise(mix, found)
         if not mix.is_measurable:
