@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from math import ceil
 from typing import Any
 
 from hil.errors import Refused
@@ -74,7 +75,7 @@ def _part(link: Link, part: str) -> Said:
     try:
         return link.ask("STAT?", {} if part == "stat" else {"part": part})
     except Refused as refused:
-        if refused.code == "ARG":  # a firmware older than this part
+        if refused.code in ("ARG", "CLOCK_LOST"):  # a firmware older than this part; caps that need a date it has not
             return {}
         raise
 
@@ -165,8 +166,10 @@ def _programs(says: PumpSays) -> dict[str, Any]:
 
 
 def _is_top(says: PumpSays) -> bool:
-    """Whether no more was in force in the last 24 h than the program last run."""
-    return all(leading_int(says.caps.get(f"top_{kind}", "0")) <= leading_int(says.therapy.get(kind, "0")) for kind in ("daily", "low"))
+    """Whether no more was in force in the last 24 h than the program last run (the pump rounds both up)."""
+    last = says.last_run
+    daily, low = (leading_int(says.caps.get(f"top_{kind}", "0")) for kind in ("daily", "low"))
+    return last is not None and daily <= ceil(last.daily_ng) and low <= ceil(last.low_ng)
 
 
 def _sums(says: PumpSays, name: str) -> Program | None:
