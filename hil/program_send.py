@@ -18,16 +18,18 @@ from pathlib import Path
 from hil.channel import SerialChannel, SerialLog
 from hil.errors import BenchError, Refused
 from hil.link import Link
-from hil.oracle.rules import Order
+from hil.oracle import rules
+from hil.oracle.caps import caps as oracle_caps
 from hil.prescription import Program
-from hil.pump import Pump, leading_int
-from hil.pump_record import NOW_MS, PumpSays, listen, therapy_of
+from hil.pump import Pump
+from hil.pump_record import NOW_MS, PumpSays, listen, record_of, told
 from hil.quantity import span_text
 from hil.second_opinion import Opinions, compare, defect_text, oracle_program, save_defect
 
 ACCEPTED, REFUSED = 0, 1
 DIGITS = 6  # of the hash, typed by a person
 MOST_TOKENS = 4
+ROUNDING_NG = 2  # what the pump tells in whole ng
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class HostClock:
     def follow(self, link: Link) -> None:
         """Date by the clock of a simulated pump."""
         if link.session and link.session.fields.get("board") == "unix":
-            self.ahead_s = leading_int(link.ask("STAT?").get("now", "0")) - time.time()
+            self.ahead_s = told(link.ask("STAT?"), "now") - time.time()
 
 
 @contextmanager
@@ -94,12 +96,12 @@ def examine(link: Link, program: Program, declared: Declared) -> Examined:
         opinions = compare(program, checked, says, declared.reason)
         if not opinions.differ:
             break
-    return Examined(program, says, checked, opinions, _needs_attendance(program, says, declared.reason))
+    return Examined(program, says, checked, opinions, _needs_attendance(program, says))
 
 
-def _needs_attendance(program: Program, says: PumpSays, reason: str) -> bool:
-    alone = Order(attended=False, confirmed=True, reason=reason)
-    return therapy_of(says).commit(NOW_MS, oracle_program(program), alone).code == "UNATTENDED"
+def _needs_attendance(program: Program, says: PumpSays) -> bool:
+    judged = oracle_program(program)
+    return any(code == "UNATTENDED" for code, _ in rules.who(record_of(says, judged), NOW_MS, judged, attended=False))
 
 
 def check(link: Link, program: Program, declared: Declared, folder: Path, log: Path | None = None) -> int:
@@ -133,7 +135,7 @@ def report(found: Examined) -> Iterator[str]:
     yield f"program: {found.program.name}, hash {answer.hash} as read back"
     yield f"  daily {mcg(answer.daily_ng)}, high {mcg(answer.high_ng)}, low {mcg(answer.low_ng)} mcg"
     yield f"change: {change_text(answer.daily_ng, says.daily_ng)}"
-    yield from caps_lines(says.caps)
+    yield from caps_lines(found)
     if found.attendance:
         yield "declare: --attended, that trained staff and resuscitation are present (label 5.3)"
     yield f"confirm: {' and '.join(answer.confirm) or 'the hash alone'}"
@@ -154,17 +156,21 @@ def change_text(new_ng: int, old_ng: int) -> str:
     return f"{percent:+.1f} % ({mcg(old_ng)} mcg/day last run, {mcg(new_ng)} wanted)"
 
 
-def caps_lines(caps: Mapping[str, str]) -> Iterator[str]:
-    """What the pump says that its caps allow."""
-    if "most" not in caps:
-        yield "caps: this firmware does not tell them"
+def caps_lines(found: Examined) -> Iterator[str]:
+    """What the pump says that its caps allow, and what the oracle makes of it where that is something else."""
+    caps = found.says.caps
+    if not found.says.knows_history:
+        yield "caps: the pump does not tell them"
         return
-    yield f"caps now: at most {mcg(leading_int(caps['most']))} mcg/day, at least {mcg(leading_int(caps.get('least', '0')))} mcg/day"
-    why, wait_ms = caps.get("why", "none"), leading_int(caps.get("wait", "0"))
+    yield f"caps now: at most {mcg(told(caps, 'most'))} mcg/day, at least {mcg(told(caps, 'least'))} mcg/day"
+    why, wait_ms = caps.get("why", "none"), told(caps, "wait")
     if why != "none":
         yield f"  no increase now: {why}" + (f"; by time alone the next in {span_text(wait_ms - wait_ms % 1000)}" if wait_ms else "")
-    if leading_int(caps.get("return", "0")):
-        yield f"  one return to at most {mcg(leading_int(caps['return']))} mcg/day may be confirmed (R-WDR-1)"
+    if told(caps, "return"):
+        yield f"  one return to at most {mcg(told(caps, 'return'))} mcg/day may be confirmed (R-WDR-1)"
+    ours = oracle_caps(record_of(found.says, oracle_program(found.program)), NOW_MS)
+    if max(abs(ours.most_ng - told(caps, "most")), abs(ours.least_ng - told(caps, "least"))) > ROUNDING_NG:
+        yield f"  NOTE: the oracle makes it at most {mcg(ours.most_ng)}, at least {mcg(ours.least_ng)} mcg/day; report this"
 
 
 def mcg(ng: float) -> str:

@@ -6,18 +6,17 @@ A program of which only sums are known is stood in for by a week that has these 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from math import ceil
-from typing import Any
+from fractions import Fraction
+from math import ceil, floor
 
 from hil.errors import Refused
 from hil.link import Link
 from hil.oracle import label
-from hil.oracle.program import DAY_MS, Program, ProgramError
-from hil.oracle.record import InForce, Record, Refill, Site, Stretch
-from hil.oracle.therapy import Therapy
+from hil.oracle.program import DAY_MS, Doses, Program
+from hil.oracle.record import Basal, Clock, Course, InForce, Patient, Record, Refill, Site, Stretch, Supplies, Trial
 from hil.pump import leading_int
 
 NOW_MS = 4000 * DAY_MS  # the record's elapsed time: far enough from zero for any history
@@ -48,8 +47,8 @@ class PumpSays:
             return None
         if self.program is not None and self.program.hash == self.therapy["last_run"]:
             return self.program
-        daily, high, low = (leading_int(self.therapy.get(name, "0")) for name in ("daily", "high", "low"))
-        return stand_in(daily, high, low, self._conc)
+        daily, high, low = (told(self.therapy, name) for name in ("daily", "high", "low"))
+        return stand_in(daily, high, low, told(self.supplies, "conc"))
 
     @property
     def running(self) -> bool:
@@ -58,11 +57,12 @@ class PumpSays:
     @property
     def daily_ng(self) -> int:
         """Daily dose of the program last run."""
-        return leading_int(self.therapy.get("daily", "0"))
+        return told(self.therapy, "daily")
 
-    @property
-    def _conc(self) -> int:
-        return leading_int(self.supplies.get("conc", "0"))
+
+def told(part: Said, name: str) -> int:
+    """A figure of the pump without its unit; 0 where it says none."""
+    return leading_int(part.get(name, "0"))
 
 
 def listen(link: Link) -> PumpSays:
@@ -87,12 +87,10 @@ def _committed(link: Link) -> Program | None:
         if refused.code == "STATE":
             return None
         raise
-    except ProgramError:
-        return None  # a taper, which has days and no segments
 
 
 def stand_in(daily_ng: int, high_ng: int, low_ng: int, conc: int) -> Program:
-    """A week whose high, low and daily dose are these: six days at the high dose, Sunday at the low one."""
+    """A week whose daily, high and low dose are these: six days at the high dose, Sunday at the low one."""
     lines = ["name=stand-in", f"conc={conc}", f"seg.all.00:00={high_ng}"]
     if low_ng != high_ng:
         lines.append(f"seg.sun.00:00={low_ng}")
@@ -104,99 +102,124 @@ def stand_in(daily_ng: int, high_ng: int, low_ng: int, conc: int) -> Program:
 # ---- the oracle's record
 
 
-def therapy_of(says: PumpSays) -> Therapy:
-    """The oracle with the pump's history, at NOW_MS."""
-    therapy = Therapy(_site(says), **_who(says), **_programs(says), **_running(says), **_supplies(says))
-    therapy.now_ms = NOW_MS
-    return therapy
+def record_of(says: PumpSays, new: Program) -> Record:
+    """The pump's history as the oracle's record at NOW_MS, for a judgement on `new`."""
+    therapy = says.therapy
+    return Record(
+        site=Site(capacity_nl=told(says.supplies, "capacity")),
+        patient=Patient(_word(therapy, "population"), _date(therapy, "birth") or date(1980, 1, 1), _date(therapy, "injury")),
+        phase=therapy.get("phase", "none"),
+        imported=therapy.get("origin") == "imported",
+        trial=Trial(screen_ng=told(therapy, "screen"), effect_long={"long": True, "short": False}.get(therapy.get("effect", ""))),
+        course=_course(says, new),
+        basal=_basal(says),
+        clock=_clock(says),
+        supplies=_supplies(says),
+    )
+
+
+def _word(part: Said, name: str) -> str:
+    return "" if part.get(name, "none") == "none" else part[name]
+
+
+def _date(part: Said, name: str) -> date | None:
+    return date.fromisoformat(part[name]) if _word(part, name) else None
+
+
+def _clock(says: PumpSays) -> Clock:
+    unix_ms = None if says.stat.get("clock") == "lost" else told(says.stat, "now") * 1000 - NOW_MS
+    return Clock(unix_ms, (_offset_min(says) or 0) * 60_000)
+
+
+def _offset_min(says: PumpSays) -> int | None:
+    """Local time minus UTC, where the firmware tells it."""
+    part = next((part for part in (says.caps, says.therapy, says.stat) if "offset" in part), None)
+    return None if part is None else told(part, "offset")
+
+
+def _course(says: PumpSays, new: Program) -> Course:
+    last = says.last_run
+    since = says.therapy.get("last_increase", "never")
+    holiday_ms = _holiday_ms(says, last)
+    return Course(
+        committed=says.program,
+        last_run=last,
+        in_force=_in_force(says, last, holiday_ms),
+        holiday_ms=holiday_ms,
+        before=_before(says, new),
+        last_increase_ms=None if since == "never" else NOW_MS - leading_int(since) * 1000,
+        started=_exact(told(says.caps, "started"), new.daily_ng, ceil),
+        return_to=_exact(told(says.caps, "return"), new.daily_ng, floor),
+    )
+
+
+def _in_force(says: PumpSays, last: Program | None, holiday_ms: int | None) -> tuple[InForce, ...]:
+    if last is None:
+        return ()
+    if is_top(says):
+        return (InForce(holiday_ms, None, last),)
+    daily, low = told(says.caps, "top_daily"), told(says.caps, "top_low")
+    before = stand_in(daily, max(daily, low), low, last.conc)  # something else was in force in the last 24 h
+    return (InForce(None, NOW_MS, before), InForce(holiday_ms if holiday_ms else NOW_MS, None, last))
+
+
+def is_top(says: PumpSays) -> bool:
+    """Whether no more was in force in the last 24 h than the program last run (the pump rounds both up)."""
+    last = says.last_run
+    return last is not None and told(says.caps, "top_daily") <= ceil(last.daily_ng) and told(says.caps, "top_low") <= ceil(last.low_ng)
+
+
+def _holiday_ms(says: PumpSays, last: Program | None) -> int | None:
+    """A start that gives the day the pump is in; one to come where only that day's dose is known of the taper."""
+    day = says.therapy.get("holiday", "none")
+    if last is None or day == "none":
+        return None
+    if not last.taper:
+        return None if day == "over" else NOW_MS + DAY_MS
+    days_before = len(last.taper) if day == "over" else leading_int(day) - 1
+    return NOW_MS - days_before * DAY_MS
+
+
+def _before(says: PumpSays, new: Program) -> Doses | None:
+    """What ran before an increase of the last 24 h."""
+    daily, low = told(says.caps, "before_daily"), told(says.caps, "before_low")
+    return Doses(_exact(daily, new.daily_ng, ceil), daily, _exact(low, new.low_ng, floor)) if daily else None
+
+
+def _exact(said: int, dose: int | Fraction, rounded: Callable[[int | Fraction], int]) -> int | Fraction:
+    """What the pump rounded; the dose to be judged itself where that is what it rounds to: a way back is no step."""
+    return dose if rounded(dose) == said else said
+
+
+def _basal(says: PumpSays) -> Basal:
+    stretch = known_last_day(says)
+    return Basal(
+        ran=bool(_word(says.therapy, "last_run")),
+        since_ms=NOW_MS if says.running else None,
+        before_ms=told(says.therapy, "running_for") * 1000,
+        stopped_ms=None if says.running else NOW_MS - told(says.caps, "idle") * 1000,
+        stretches=(stretch,) if stretch else (),
+    )
 
 
 def known_last_day(says: PumpSays) -> Stretch | None:
     """The last 24 h, if they were one program run without a break under a clock whose offset is known; else None."""
-    program, offset = says.last_run, says.caps.get("offset") or says.therapy.get("offset")
-    if program is None or offset is None or program is not says.program or not says.running:
+    program, local_ms = says.program, _clock(says).local_ms
+    if program is None or program is not says.last_run or program.taper or not says.running or _offset_min(says) is None:
         return None
     increase = says.therapy.get("last_increase", "never")
     alone = increase == "never" or leading_int(increase) * 1000 >= DAY_MS
-    if not (alone and _is_top(says) and leading_int(says.therapy.get("running_for", "0")) * 1000 >= DAY_MS):
+    if not (alone and is_top(says) and told(says.therapy, "running_for") * 1000 >= DAY_MS):
         return None
-    local_ms = Record(unix_ms=_unix_ms(says), offset_ms=leading_int(offset) * 60_000).local_ms
     return Stretch(NOW_MS - DAY_MS, None, program, local_ms)
 
 
-def _site(says: PumpSays) -> Site:
-    return Site(capacity_nl=leading_int(says.supplies.get("capacity", "0")))
-
-
-def _who(says: PumpSays) -> dict[str, Any]:
-    therapy = says.therapy
-    population, birth = therapy.get("population", "none"), therapy.get("birth", "none")
-    return {
-        "population": "" if population == "none" else population,
-        "birth": date(1980, 1, 1) if birth == "none" else date.fromisoformat(birth),
-        "phase": therapy.get("phase", "none"),
-        "screen_ng": leading_int(therapy.get("screen", "0")),
-        "effect_long": {"long": True, "short": False}.get(therapy.get("effect", "")),
-        "imported": therapy.get("origin") == "imported",
-        "unix_ms": _unix_ms(says),
-        "offset_ms": leading_int(says.caps.get("offset") or therapy.get("offset") or "0") * 60_000,
-    }
-
-
-def _unix_ms(says: PumpSays) -> int | None:
-    return None if says.stat.get("clock") == "lost" else leading_int(says.stat.get("now", "0")) * 1000 - NOW_MS
-
-
-def _programs(says: PumpSays) -> dict[str, Any]:
-    last = says.last_run
-    since = says.therapy.get("last_increase", "never")
-    in_force = [InForce(NOW_MS - DAY_MS // 2, last)] if last else []
-    top = _sums(says, "top")
-    if top and not _is_top(says):  # something else was in force in the last 24 h: as far back as it can be
-        in_force.insert(0, InForce(None, top))
-    stretch = known_last_day(says)
-    return {
-        "committed": says.program,
-        "last_run": last,
-        "before_increase": _sums(says, "before"),
-        "last_increase_ms": None if since == "never" else NOW_MS - leading_int(since) * 1000,
-        "in_force": tuple(in_force),
-        "stretches": (stretch,) if stretch else (),
-    }
-
-
-def _is_top(says: PumpSays) -> bool:
-    """Whether no more was in force in the last 24 h than the program last run (the pump rounds both up)."""
-    last = says.last_run
-    daily, low = (leading_int(says.caps.get(f"top_{kind}", "0")) for kind in ("daily", "low"))
-    return last is not None and daily <= ceil(last.daily_ng) and low <= ceil(last.low_ng)
-
-
-def _sums(says: PumpSays, name: str) -> Program | None:
-    """A week with the sums that the pump gives as `name_daily` and `name_low`."""
-    daily, low = (leading_int(says.caps.get(f"{name}_{kind}", "0")) for kind in ("daily", "low"))
-    return stand_in(daily, daily, low, leading_int(says.supplies.get("conc", "0"))) if daily else None
-
-
-def _running(says: PumpSays) -> dict[str, Any]:
-    ran_ms = leading_int(says.therapy.get("running_for", "0")) * 1000
-    stopped_ms = None if says.running else NOW_MS - leading_int(says.caps.get("idle", "0")) * 1000
-    return {
-        "ran": says.therapy.get("last_run", "none") != "none",
-        "running_since_ms": NOW_MS if says.running else None,
-        "running_before_ms": ran_ms,
-        "stopped_ms": stopped_ms,
-    }
-
-
-def _supplies(says: PumpSays) -> dict[str, Any]:
-    left_ms = leading_int(says.caps.get("licence", "0")) * 1000
-    refills = (Refill(NOW_MS + left_ms - label.LICENCE_MS, leading_int(says.supplies.get("capacity", "0"))),) if left_ms else ()
-    expiry = says.supplies.get("expiry", "none")
-    return {
-        "conc": leading_int(says.supplies.get("conc", "0")),
-        "fluid": "drug",  # PROG:CHECK? does not look at the fluid
-        "expiry": None if expiry == "none" else date.fromisoformat(expiry),
-        "calibrated": says.supplies.get("calibrated") == "yes",
-        "refills": refills,
-    }
+def _supplies(says: PumpSays) -> Supplies:
+    left_ms = told(says.caps, "licence") * 1000
+    return Supplies(
+        conc=told(says.supplies, "conc"),
+        fluid="drug",  # PROG:CHECK? does not look at the fluid
+        expiry=_date(says.supplies, "expiry"),
+        calibrated=says.supplies.get("calibrated") == "yes",
+        refills=(Refill(NOW_MS + left_ms - label.LICENCE_MS, told(says.supplies, "capacity")),) if left_ms else (),
+    )

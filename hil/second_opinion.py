@@ -16,11 +16,9 @@ from typing import Any
 
 from hil.oracle import rules
 from hil.oracle.program import Program as OracleProgram
-from hil.oracle.rules import Order
-from hil.oracle.therapy import Therapy, Verdict
+from hil.oracle.verdict import first
 from hil.prescription import Program
-from hil.pump import leading_int
-from hil.pump_record import PumpSays, known_last_day, therapy_of
+from hil.pump_record import NOW_MS, PumpSays, known_last_day, record_of, told
 
 BOLUS_NL_H = 1_000_000  # a faster bolus may be over what a board can do
 BOX_WIDTH = 110
@@ -45,7 +43,7 @@ class Opinions:
     pump: Answer
     oracle: Answer
     says: str  # the pump's sentence
-    detail: Any  # the oracle's limit or notes
+    detail: Any  # the figures of the oracle's refusal
     left_to_pump: str  # why a stricter pump is believed; empty = it is not
     differ: tuple[str, ...]
 
@@ -58,22 +56,25 @@ def pump_answer(checked: Mapping[str, str]) -> Answer:
     """Of the fields of PROG:CHECK?."""
     confirm = checked.get("confirm", "none")
     asked = () if confirm == "none" else tuple(confirm.split("+"))
-    daily, high, low = (leading_int(checked.get(name, "0")) for name in ("daily", "high", "low"))
+    daily, high, low = (told(checked, name) for name in ("daily", "high", "low"))
     return Answer(checked.get("hash", ""), checked.get("verdict", ""), daily, high, low, asked)
 
 
-def oracle_answer(program: OracleProgram, therapy: Therapy, reason: str) -> tuple[Answer, Any]:
-    """The oracle's answer and the limit behind it."""
-    verdict: Verdict = therapy.copy().commit(therapy.now_ms, program, Order(attended=True, confirmed=True, reason=reason))
-    confirm = tuple(code for code, _ in rules.confirmations(program, False))
+def oracle_answer(program: OracleProgram, says: PumpSays, reason: str) -> tuple[Answer, Any]:
+    """The oracle's answer, and the figures behind a refusal."""
+    record = record_of(says, program)
+    judged = rules.judge(record, NOW_MS, program, attended=True, reason=reason)
+    lost = [("CLOCK_LOST", dict[str, Any]())] if record.clock.unix_ms is None else []
+    code, detail = first(lost, judged.refusals) or ("OK", {})
+    asked = judged.asked if code == "OK" else rules.confirmations(program)
     daily, high, low = ceil(program.daily_ng), ceil(program.high_ng), floor(program.low_ng)
-    return Answer(program.hash, verdict.code, daily, high, low, confirm), verdict.detail
+    return Answer(program.hash, code, daily, high, low, asked), detail
 
 
 def compare(program: Program, checked: Mapping[str, str], says: PumpSays, reason: str) -> Opinions:
     """Ask the oracle what the pump was asked."""
     judged = oracle_program(program)
-    theirs, (ours, detail) = pump_answer(checked), oracle_answer(judged, therapy_of(says), reason)
+    theirs, (ours, detail) = pump_answer(checked), oracle_answer(judged, says, reason)
     left = _left_to_pump(judged, theirs, ours, says)
     differ = [name for name in asdict(ours) if getattr(ours, name) != getattr(theirs, name)]
     if "verdict" in differ and (left or not says.knows_history):
@@ -88,7 +89,7 @@ def _left_to_pump(program: OracleProgram, pump: Answer, oracle: Answer, says: Pu
     fast = program.bolus is not None and program.bolus.volume_nl * 3600 > BOLUS_NL_H * program.bolus.time_s
     if pump.verdict == "HOUR_MAX" and fast:
         return "the limits of its board are the pump's own"
-    uneven = len(set(program.rates)) > 1 or says.last_run is None or len(set(says.last_run.rates)) > 1
+    uneven = not program.is_even or says.last_run is None or not says.last_run.is_even
     if pump.verdict == "STEP_CAP" and uneven and known_last_day(says) is None:
         return "the course of its last 24 h is known to the pump alone"
     return ""
