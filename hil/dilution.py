@@ -60,17 +60,18 @@ def parse_conc(text: str, where: str) -> int:
     return whole(text, "concentration (mcg/mL)", where)
 
 
-def check_wish(want: int, fill_nl: int, stocks: Sequence[int]) -> None:
-    """InputError for what nobody can mix, or nobody may fill."""
+def check_wish(want: int, fill_nl: int, stocks: Sequence[int], keys: tuple[str, str, str] = ("--want", "--fill", "--stock")) -> None:
+    """InputError for what nobody can mix, or nobody may fill; `keys` are what the three are called where they were written."""
+    want_key, fill_key, stock_key = keys
     if want != SCREENING and not LEAST_CHRONIC <= want <= MOST_CHRONIC:
         allowed = f"a filled reservoir takes {LEAST_CHRONIC} to {MOST_CHRONIC}, screening exactly {SCREENING} (label 2.2, 2.3, 3)"
-        raise InputError("--want", f"{want} mcg/mL is refused: {allowed}")
-    check_fill(fill_nl, "--fill")
+        raise InputError(want_key, f"{want} mcg/mL is refused: {allowed}")
+    check_fill(fill_nl, fill_key)
     for stock in stocks:
         if stock not in STOCKS:
-            raise InputError("--stock", f"{stock} mcg/mL is not sold: {', '.join(map(str, STOCKS))}")
+            raise InputError(stock_key, f"{stock} mcg/mL is not sold: {', '.join(map(str, STOCKS))}")
     if stocks and max(stocks) < want:
-        raise InputError("--stock", f"{max(stocks)} mcg/mL is weaker than the {want} mcg/mL wanted, and a dilution only makes it weaker")
+        raise InputError(stock_key, f"{max(stocks)} mcg/mL is weaker than the {want} mcg/mL wanted, and a dilution only makes it weaker")
 
 
 def check_fill(fill_nl: int, where: str) -> None:
@@ -136,9 +137,10 @@ def lines(want: int, fill_nl: int, stocks: Sequence[int] = ()) -> Iterator[str]:
     """The answer for a person."""
     check_wish(want, fill_nl, stocks)
     found = choices(want, fill_nl, stocks)
-    yield f"{want} mcg/mL in {ml_text(fill_nl)} ({ml_text(fill_nl)[:-3]} x {want} = {float(Fraction(fill_nl * want, 10**6)):,.10g} mcg of drug)"
+    drug_mcg = float(Fraction(fill_nl * want, 10**6))
+    yield f"{want} mcg/mL in {ml_text(fill_nl)} ({drug_mcg:,.10g} mcg of drug)"
     if want == SCREENING:
-        yield f"  note: {SCREENING} mcg/mL is for the screening trial alone (label 2.2); a chronic program with it is refused (CONCENTRATION)"
+        yield f"  note: {SCREENING} mcg/mL is for the screening trial alone (label 2.2); a chronic program with it is refused"
     for mix in found:
         yield _line(mix) + _praise(mix, found)
         if not mix.is_measurable:

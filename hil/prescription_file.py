@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from hil.dilution import STOCKS, check_fill
+from hil.dilution import check_fill, check_wish
 from hil.errors import InputError
 from hil.prescription import AROUND, Program, compile_program
 from hil.quantity import whole
@@ -76,6 +76,8 @@ def load_prescription(path: Path) -> Prescription:
         program = compile_program({key: table[key] for key in table if key not in AROUND})
         patient = _patient(table["patient"], "patient") if "patient" in table else None
         supply = _supply(table["supply"], "supply") if "supply" in table else None
+        if supply and supply.stocks:
+            check_wish(program.conc_mcg_ml, supply.fill_nl, supply.stocks, ("conc", "supply.fill", "supply.stock"))
     except InputError as error:
         raise error.in_file(path) from None
     return Prescription(path, program, patient, supply)
@@ -123,11 +125,7 @@ def _stocks(table: Table, where: str) -> tuple[int, ...]:
     at = inside(where, "stock")
     given = table.get("stock", [])
     entries = [given] if isinstance(given, str) else as_list(given, at)
-    stocks = tuple(whole(entry, "concentration (mcg/mL)", at) for entry in entries)
-    for stock in stocks:
-        if stock not in STOCKS:
-            raise InputError(at, f"{stock} mcg/mL is not sold: {', '.join(map(str, STOCKS))}")
-    return stocks
+    return tuple(whole(entry, "concentration (mcg/mL)", at) for entry in entries)
 
 
 def _day(value: object, where: str) -> date:

@@ -32,7 +32,7 @@ def parse_holiday(value: object, where: str) -> tuple[int, ...]:
     days = as_int(need(table, "days", where), inside(where, "days"), LEAST_DAYS, MOST_DAYS)
     if start_ng < 1:
         raise InputError(inside(where, "from"), "is nothing: a taper starts from the daily dose that is run now")
-    last_ng = -(-start_ng * LAST_PERCENT // 100)
+    last_ng = max(-(-start_ng * LAST_PERCENT // 100), geometric(start_ng, 1, days)[-1])
     if "last" in table:
         last_ng = whole(table["last"], "day dose (ng)", inside(where, "last"))
     _check_last(start_ng, last_ng, days, inside(where, "last"))
