@@ -26,7 +26,8 @@ _KNOWN = _NEEDED | {"function"}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text("utf-8"))
+    content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    return content
 
 
 def explanations(path: Path) -> dict[Key, str]:

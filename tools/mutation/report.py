@@ -24,9 +24,8 @@ class Report:
         unexplained = [mutant for mutant in lived if mutant.key not in self.explained]
         timeouts = sum(verdict.by == "timeout" for _, verdict in judged)
         killed = len(judged) - len(lived)
-        self.rows.append(
-            (session.module, len(session.mutants), len(judged), killed, timeouts, len(lived), len(lived) - len(unexplained), len(unexplained))
-        )
+        explained = len(lived) - len(unexplained)
+        self.rows.append((session.module, len(session.mutants), len(judged), killed, timeouts, len(lived), explained, len(unexplained)))
         for mutant in lived:
             self._show(mutant, session.verdicts[mutant.key.id].tests)
         if unexplained:
@@ -51,7 +50,7 @@ class Report:
     def text(self) -> str:
         heads = ("module", "mutants", "run", "killed", "timeouts", "lived", "explained", "unexplained")
         total = ("all", *(sum(int(str(row[i])) for row in self.rows) for i in range(1, len(heads))))
-        table = ["  ".join(f"{cell!s:>{max(8, len(head))}}" for cell, head in zip(row, heads)) for row in (heads, *self.rows, total)]
+        table = ["".join(f"{cell!s:>13}" for cell in row) for row in (heads, *self.rows, total)]
         return "\n".join([*self.lines, "", *table, *self.problems])
 
 

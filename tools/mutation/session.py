@@ -138,7 +138,7 @@ class Session:
 
 def _may_be_ahead(name: str, file: str | None) -> bool:
     """Neither the firmware, which is what is mutated, nor the tests, which import it."""
-    return not (file and (file.startswith(str(FIRMWARE)) or file.startswith(str(HOST_TESTS)))) and name != "__main__"
+    return not (file and file.startswith((str(FIRMWARE), str(HOST_TESTS)))) and name != "__main__"
 
 
 def _import_ahead(names: list[str]) -> None:
@@ -146,5 +146,5 @@ def _import_ahead(names: list[str]) -> None:
         if name not in sys.modules:
             try:
                 importlib.import_module(name)
-            except Exception:  # noqa: S112 - a name that is no module of its own, made at run time
+            except Exception:  # a name that is no module of its own, made at run time
                 continue
