@@ -1,7 +1,8 @@
 """Equal answers: the same cases on CPython and on MicroPython, and a digest of every answer.
 
 Use: python tools/equal.py [SECTION ...] [--share PERCENT]
-Each section of tools/micropython/equal/ runs in a process of its own, with a heap like a Pico's on the MicroPython unix port.
+Each section of tools/micropython/equal/ runs in a process of its own, with a heap like a Pico's on the MicroPython unix port;
+`script` is the text that another board runs from its prompt.
 Exit 1 on a difference; then the first answer that differs is shown.
 """
 
@@ -31,6 +32,7 @@ TIME_LIMIT_S = 600
 SECTIONS = {
     "units": 5000,
     "programs": 5000,
+    "therapy": 12_000,
     "schedules": 3000,
     "deliveries": 5000,
     "account": 4000,
