@@ -112,8 +112,6 @@ def test_a_figure_is_the_labels_or_the_requirements(name):
 
 
 def test_no_figure_is_left_out():
-    import doseloop.units
-
     own = {name for name, value in vars(label).items() if name.isupper() and is_figure(value) and not hasattr(units, name)}
     assert own == set(FIGURES)
 
