@@ -10,3 +10,5 @@ from hypothesis import Phase, settings
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate] + ([Phase.shrink] if os.getenv("DOSELOOP_SHRINK") else [])
 settings.register_profile("doseloop", deadline=None, max_examples=60, phases=PHASES)
 settings.load_profile("doseloop")
+
+pytest_plugins = ["tools.tracing.plugin"]  # notes what each test showed, for `make trace`
