@@ -8,13 +8,14 @@ PY := $(BIN)/python
 SCENARIO ?= hil/scenarios/night-flex-spinal.toml
 OUT ?= build/bench
 
-.PHONY: help bench test lint types contracts pytest scenarios benchmark smoke image clean
+.PHONY: help bench test lint types contracts pytest scenarios trace benchmark smoke image clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench      run the main scenario on the unix port; report in $(OUT)/"
 	@echo "make test       lint, types, import contracts, host tests"
 	@echo "make scenarios  run every scenario under hil/scenarios/"
+	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make clean      remove .venv and build/"
@@ -55,6 +56,9 @@ pytest: $(VENV)/.dev
 
 scenarios: $(VENV)/.bench
 	$(PY) tools/scenarios.py --out build/scenarios
+
+trace: $(VENV)/.dev
+	$(PY) -m tools.tracing
 
 benchmark: $(VENV)/.bench
 	$(PY) tools/benchmark.py
