@@ -10,7 +10,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Iterator
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 with warnings.catch_warnings():
@@ -58,18 +58,14 @@ class Watch:
         self.entered: set[str] = set()
         self.watched: dict[FunctionType, Watched] = {}
 
-    @property
-    def places(self) -> list[str]:
-        return sorted({watched.place for watched in self.watched.values()})
-
     def find(self) -> None:
         """Takes in what was imported since the last call."""
         for name, module in sorted(sys.modules.items()):
             if name.split(".")[0] in self.packages and not name.startswith(OWN):
                 for place, function in functions_of(module):
-                    self._take_in(place, function)
+                    self.take_in(place, function)
 
-    def _take_in(self, place: str, function: FunctionType) -> None:
+    def take_in(self, place: str, function: FunctionType) -> None:
         if function not in self.watched and not function.__code__.co_freevars:
             self.watched[function] = Watched(place, function, self.entered)
 
@@ -85,7 +81,7 @@ class Watch:
         return sorted(self.entered)
 
 
-def functions_of(module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
+def functions_of(module: ModuleType | SimpleNamespace) -> Iterator[tuple[str, FunctionType]]:
     """The functions and methods written in a module, as `package/module.py:Class.method`."""
     file = module.__name__.replace(".", "/") + ".py"
     for name, thing in list(vars(module).items()):
