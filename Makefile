@@ -8,13 +8,14 @@ PY := $(BIN)/python
 SCENARIO ?= hil/scenarios/night-flex-spinal.toml
 OUT ?= build/bench
 
-.PHONY: help bench test lint types contracts pytest scenarios benchmark mutation mutation-ci equal smoke image clean
+.PHONY: help bench test lint types contracts pytest scenarios trace benchmark mutation mutation-ci equal smoke image clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench      run the main scenario on the unix port; report in $(OUT)/"
 	@echo "make test       lint, types, import contracts, host tests"
 	@echo "make scenarios  run every scenario under hil/scenarios/"
+	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
@@ -59,6 +60,9 @@ pytest: $(VENV)/.dev
 
 scenarios: $(VENV)/.bench
 	$(PY) tools/scenarios.py --out build/scenarios
+
+trace: $(VENV)/.dev
+	$(PY) -m tools.tracing
 
 benchmark: $(VENV)/.bench
 	$(PY) tools/benchmark.py

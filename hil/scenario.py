@@ -2,6 +2,7 @@
 
 title = "Night flex, spinal"            story = "..."
 program = "night-flex-spinal"           a file, a shipped program, or a [program] table
+requirements = ["R-TIT-1", "R-TIT-3"]   what a passed run is evidence of, for `make trace`
 days = 1                                what advance = "days" means; --days N overrides it
 
 [clock]    start = "2027-05-03 00:00"  offset = "+2 h"
@@ -38,7 +39,7 @@ BOARD_FILE = Path(__file__).parent.parent / "boards" / "unix" / "board.py"
 MOST_DAYS = 3650
 TOP_KEYS = (
     "title", "story", "program", "days", "clock", "history", "board", "rig", "balance", "calibration", "setup", "limits",
-    "expected", "timeline",
+    "expected", "timeline", "requirements",
 )  # fmt: skip
 HISTORY_KEYS = ("population", "birth", "phase", "program", "screen", "effect", "increase_ago", "volume", "lot", "expiry")
 PHASES = ("screened", "first", "titration", "maintenance")
@@ -120,6 +121,7 @@ class Scenario:
     limits: Limits
     expected: Expected
     timeline: tuple[Step, ...]
+    requirements: tuple[str, ...] = ()
     folder: Path = field(default=Path())
 
     @property
@@ -185,6 +187,7 @@ def _scenario(table: Table, path: Path) -> Scenario:
         limits=_dataclass(Limits, _part(table, "limits"), "limits"),
         expected=_expected(_part(table, "expected")),
         timeline=_timeline(need(table, "timeline", "")),
+        requirements=tuple(as_text(id, "requirements") for id in as_list(table.get("requirements", []), "requirements")),
         folder=path.parent,
     )
 

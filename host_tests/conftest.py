@@ -14,3 +14,5 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 settings.load_profile("doseloop")
+
+pytest_plugins = ["tools.tracing.plugin"]  # notes what each test showed, for `make trace`
