@@ -1,0 +1,334 @@
+"""What each kind of event is for the pump and for the oracle. `Play(start).play([kind, arguments])` does it on both."""
+
+from datetime import date, timedelta
+
+from doseloop.units import nl_of_steps
+from doseloop.watch import calibration_fault
+
+from campaign.oracle import NOTES, order_of, parse
+from campaign.pair import DAY, HOUR, Pair
+from campaign.shapes import lines_of, taper_of
+
+ORDER = {"path": "pump", "route": "intrathecal", "attended": True, "confirm": "yes", "reason": "", "age_s": 0}
+_MOST_NG = 99_000_000
+_EXPIRY = "2034-01-01"
+
+
+class Play(Pair):
+    """start: the set-up of a history (events.py)."""
+
+    def __init__(self, start, seen=None):
+        super().__init__(seen)
+        self._start = start
+        self._moved = 0  # steps of drug that the oracle was told of
+        self._sent = None  # (verb, arguments) of the last delivery order that was accepted
+        self.do_calibrate(20_000, "T1")
+        if start["origin"] == "imported":
+            self._take_over(start)
+
+    def play(self, event):
+        kind, args = event
+        self._tell_world()
+        getattr(self, "do_" + kind)(**args)
+        self._tell_world()
+        self.compare()
+
+    def _tell_world(self):
+        """Alarms, port, calibration and what left the head are inputs: the oracle takes them from the pump."""
+        steps = self.pump.ledger.steps
+        moved = steps["dose"] + steps["prime"]
+        self.oracle.therapy.pumped(self.now(), nl_of_steps(moved - self._moved, self.pump.ledger.steps_per_ml))
+        self._moved = moved
+        self.oracle.therapy.inputs(
+            high_alarm=self.pump.alarms.any_high(),
+            port_reads_open=self.pump.port.open,
+            calibrated=calibration_fault(self.pump) is None,
+        )
+
+    # Sending.
+
+    def _order(self, more, **usual):
+        order = dict(ORDER, **usual)
+        order.update(more)
+        return order
+
+    def _theirs(self, order):
+        return order_of(order, self.pump.clock.unix_s())
+
+    def _dated(self, verb, args, order):
+        delivery = self.pump.deliveries.current
+        answer = self.firmware.dated(verb, args, order)
+        self.note_delivery(delivery)
+        if answer.code == "OK":
+            self._sent = self.firmware.sent
+        return answer
+
+    def do_repeat(self):
+        """The last accepted order again, same id: its outcome, and nothing is done twice."""
+        if self._sent:
+            answer = self.firmware.send(*self._sent)
+            self.seen["repeat " + answer.code] += 1
+            self.same("repeat", (answer.code, answer.fields.get("repeated")), ("OK", "yes"))
+
+    # Set-up.
+
+    def _take_over(self, start):
+        lines = lines_of("flat", start["daily"], start["conc"], start["bolus"])
+        fields = {
+            "population": start["population"], "birth": start["birth"], "phase": start["phase"], "screen": "%dmcg" % start["screen"],
+            "effect": start["effect"], "increase_ago": "%ds" % start["ago_s"], "volume": "%dnl" % start["volume"],
+            "conc": "%dmcg/ml" % start["conc"], "lot": "L1", "expiry": _EXPIRY,
+        }  # fmt: skip
+        program = None
+        if start["phase"] != "screened":
+            fields["hash"] = self.firmware.stage(lines)
+            program = parse(lines)
+        verdict = self.oracle.therapy.import_(
+            self.now(), program, population=start["population"], birth=date.fromisoformat(start["birth"]), phase=start["phase"],
+            screen_ng=start["screen"] * 1000, effect=start["effect"], increase_ago_s=start["ago_s"] if program else None,
+            volume_nl=start["volume"], conc=start["conc"], expiry=date.fromisoformat(_EXPIRY), order=self._theirs(ORDER),
+        )  # fmt: skip
+        if self.both("import", self.firmware.confirmed("THER:IMPORT", fields, "yes"), verdict) and program:
+            self.marks["increase"] = self.now() - start["ago_s"] * 1000
+
+    def do_record(self, **more):
+        who = dict({"population": "spinal", "birth": "1980-05-01", "injury": "none"}, **self._start)
+        who.update(more)
+        order = self._order({"confirm": who.get("confirm", "yes")})
+        fields = {name: who[name] for name in ("population", "birth", "injury")}
+        injury = None if who["injury"] == "none" else date.fromisoformat(who["injury"])
+        verdict = self.oracle.therapy.enrol(
+            self.now(), population=who["population"], birth=date.fromisoformat(who["birth"]), injury=injury, order=self._theirs(order)
+        )
+        self.both("record", self.firmware.confirmed("THER:RECORD", fields, order["confirm"]), verdict)
+
+    # Time and the world.
+
+    def do_wait(self, ms):
+        self._pass(ms)
+
+    def do_until(self, mark, ms):
+        """Wait until `ms` after a mark, if that is still to come."""
+        if mark in self.marks:
+            self._pass(max(0, self.marks[mark] + ms - self.now()))
+
+    def _pass(self, ms):
+        """Time passes, but a reservoir that would run out meanwhile is filled before: alarms that stop are not played here."""
+        while ms > 0 and self.pump.delivering and self.pump.clock.is_set():
+            reservoir, program = self.pump.reservoir, self.pump.basal.program
+            lasts = reservoir.usable_nl() * program.conc // 1000 * DAY // max(1, program.daily.ceil()) - HOUR
+            if lasts > ms or self.pump.deliveries.current:
+                break
+            self.jump(max(0, lasts))
+            ms -= max(0, lasts)
+            self.do_refill(volume=reservoir.capacity_nl - reservoir.remaining_nl(), withdrawn="none")
+            if lasts <= 0:
+                break
+        self.jump(ms)
+
+    def do_clock(self, hours=0):
+        if self.pump.deliveries.current:
+            return
+        unix_s = (self.pump.clock.unix_s() or 1_809_302_400) + hours * 3600
+        answer = self.firmware.send("TIME", {"set": "%ds" % unix_s, "offset": "0min"})
+        self.both("clock", answer, self.oracle.therapy.clock_set(self.now(), unix_s))
+
+    def do_power(self, outage_ms):
+        """outage_ms None: unknown. Then the time since the last record is lost too, so no delivery may be moving."""
+        moving = self.pump.deliveries.current
+        if moving and outage_ms is None:
+            return
+        before = self.now()
+        self.firmware.cut_power(outage_ms)
+        after = self.now()
+        if moving:
+            self.oracle.ended(before, "UNCERTAIN", moving.volume_nl)
+            self.marks["screen_end" if moving.verb == "DOSE:SCREEN" else "bolus_end"] = after
+        self.oracle.therapy.power_loss(before, None if outage_ms is None else after - before)
+        if self.pump.clock.is_set():
+            self.oracle.therapy.clock_set(after, self.pump.clock.unix_s())
+        self.mark("power")
+
+    def do_port(self, is_open):
+        delivery = self.pump.deliveries.current
+        self.firmware.open_port(is_open)
+        self.note_delivery(delivery)
+        if not is_open:
+            self.jump(1000)
+
+    def do_alarm(self, is_on):
+        """A HIGH alarm of no matter which cause."""
+        delivery = self.pump.deliveries.current
+        self.firmware.set_alarm("MOTOR_STALL", is_on)
+        self.note_delivery(delivery)
+
+    def do_acknowledge(self):
+        """A person sees whatever is on."""
+        for alarm in self.pump.alarms.active():
+            self.firmware.send("ALAR:ACK", {"id": alarm.code})
+        self.firmware.send("ALAR:ACK", {"id": "UNCERTAIN"})
+        self.oracle.therapy.inputs(uncertain=False)
+        self.oracle.therapy.acknowledge(self.now())
+
+    def do_calibrate(self, hours, tube):
+        args = {
+            "spm": "100000", "points": "5", "spread_ppm": "3000", "tube": tube, "tube_hours": "1", "date": "2027-05-01",
+            "hours": str(hours), "volume": "100000000ul", "rate_min": "0nl/h", "rate_max": "100000nl/h",
+        }  # fmt: skip
+        self.both("calibrate", self.firmware.send("CAL:SET", args), self.oracle.therapy.calibrate(self.now(), tube))
+
+    # Programs.
+
+    def _base(self, of):
+        """The dose that percentages are of, ng: the one last run, what a return or a restart may reach, or the screening dose."""
+        record, now = self.record, self.now()
+        last = record.doses(now)
+        base = {
+            "last": last.daily if last else 0,
+            "started": record.course.started,
+            "return": record.return_to(now),
+            "screen": record.trial.screen_ng,
+        }[of]
+        return -int(-base // 1) or 2 * record.trial.screen_ng or 100_000
+
+    def do_commit(self, percent=100, add=0, of="last", shape="flat", bolus=0, lockout_s=14_400, conc=None, name="c", **more):
+        daily = min(_MOST_NG, max(24, self._base(of) * percent // 100 + add))
+        conc = conc or self.record.supplies.conc or 500
+        self._commit(lines_of(shape, daily, conc, bolus_of(daily, bolus, lockout_s, conc), name), more)
+
+    def do_taper(self, days, percent, spoil="", **more):
+        first_ng = min(_MOST_NG, self._base("last") * percent // 100)
+        self._commit(taper_of(first_ng, days, self.record.supplies.conc or 500, spoil), more)
+
+    def _commit(self, lines, more):
+        order = self._order(more)
+        verdict = self.oracle.therapy.commit(self.now(), parse(lines), self._theirs(order))
+        fields = {"hash": self.firmware.stage(lines), "attended": "yes" if order["attended"] else "no", "route": order["route"]}
+        if order["reason"]:
+            fields["reason"] = order["reason"]
+        answer = self._dated("PROG:COMMIT", fields, order)
+        if not answer.code.startswith("OK"):
+            self.mark("refused")
+        if self.both("commit", answer, verdict):
+            self.mark("commit")
+            self.same("notes", answer.fields["notes"], "+".join([NOTES[note] for note in verdict.detail]) or "none")
+            self._take_force()
+
+    def _take_force(self):
+        holiday = self.record.phase == "holiday"
+        self.take_force()
+        if holiday and self.record.course.holiday_ms is not None:
+            self.marks["taper"] = self.record.course.holiday_ms
+
+    def do_run(self, **more):
+        order = self._order(more)
+        verdict = self.oracle.therapy.run(self.now(), self._theirs(order))
+        if self.both("run", self._dated("RUN", {}, order), verdict):
+            self.mark("run")
+            self._take_force()
+
+    def do_stop(self):
+        delivery = self.pump.deliveries.current
+        answer = self.firmware.send("STOP", {})
+        self.note_delivery(delivery)
+        if self.both("stop", answer, self.oracle.therapy.stop(self.now())):
+            self.mark("stop")
+
+    def do_phase(self, phase="maintenance"):
+        verdict = self.oracle.therapy.set_phase(self.now(), phase)
+        if self.both("phase", self.firmware.send("THER:PHASE", {"phase": phase}), verdict):
+            self._take_force()
+
+    def do_clinical(self, result):
+        verdict = self.oracle.therapy.clinical_response(self.now(), result)
+        self.both("clinical", self.firmware.numbered("THER:RESPONSE", {"result": result}), verdict)
+
+    # Screening.
+
+    def do_screen(self, mcg="next", time_s=None, **more):
+        order = self._order(more)
+        mcg = self.oracle.therapy.next_screen_mcg(self.now()) or 50 if mcg == "next" else mcg
+        fields = {"dose": "%dmcg" % mcg, "path": order["path"], "attended": "yes" if order["attended"] else "no", "route": order["route"]}
+        if time_s:
+            fields["time"] = "%ds" % time_s
+        if not self._holds(mcg * 20_000):
+            return
+        verdict = self.oracle.therapy.screen(self.now(), mcg, self._theirs(order))
+        if self.both("screen", self._dated("DOSE:SCREEN", fields, order), verdict):
+            self.mark("screen")
+            self.marks["screen_end"] = self.now() + (time_s or 60) * 1000
+
+    def do_respond(self, result=None, effect=None):
+        verdict = self.oracle.therapy.respond(self.now(), result, effect)
+        fields = {name: text for name, text in (("result", result), ("effect", effect)) if text}
+        self.both("respond", self.firmware.numbered("SCREEN:RESPONSE", fields), verdict)
+
+    def do_trial(self):
+        self.both("trial", self.firmware.numbered("SCREEN:NEW", {}), self.oracle.therapy.new_trial(self.now()))
+
+    # Supplies, boluses, the line.
+
+    def _holds(self, volume_nl):
+        """The reservoir has that much; the oracle keeps no count of it."""
+        return self.pump.reservoir.usable_nl() > volume_nl + 100_000
+
+    def do_empty(self):
+        """Only while stopped and with a refill right after: an empty reservoir stops the basal, and alarms that stop are not played."""
+        if not self.pump.run and not self.pump.deliveries.current and self.pump.clock.is_set():
+            self.seen["empty " + self.firmware.numbered("EMPTY", {}).code] += 1
+            self.do_refill(volume=15_000_000)
+
+    def do_refill(self, volume, conc=None, withdrawn="all", expires=600, drug="baclofen", observe=24, **more):
+        self._tell_world()
+        order, pump = self._order(more, path="septum"), self.pump
+        expected = pump.reservoir.remaining_nl()
+        taken = {
+            "all": expected, "none": 0, "half": expected // 2, "much": expected + 1_500_000,
+            "residual": max(0, expected - pump.reservoir.residual_nl), "more": max(0, expected - pump.reservoir.residual_nl - 1),
+        }[withdrawn]  # fmt: skip
+        conc = conc or self.record.supplies.conc or 500
+        expiry = date(1970, 1, 1) + timedelta(days=pump.clock.unix_s() // 86_400 + expires)
+        fields = {
+            "path": order["path"], "fluid": "drug", "drug": drug, "volume": "%dnl" % volume, "conc": "%dmcg/ml" % conc, "lot": "L2",
+            "expiry": expiry.isoformat(), "withdrawn": "%dnl" % taken, "stored": "ok", "attended": "yes" if order["attended"] else "no",
+            "observe": "%dh" % observe,
+        }  # fmt: skip
+        verdict = self.oracle.therapy.refill(
+            self.now(), volume, conc, expiry=expiry, withdrawn_nl=taken, expected_nl=expected, delivered_nl=pump.ledger.used_nl(),
+            drug=drug, order=self._theirs(order), observe_h=observe,
+        )  # fmt: skip
+        answer = self._dated("RES:REFILL", fields, order)
+        if self.both("refill", answer, verdict):
+            self.same("discrepancy", answer.fields["discrepancy"] == "yes", "REFILL_DISCREPANCY" in verdict.detail)
+            self.mark("refill")
+
+    def do_bolus(self, more_nl=0, **more):
+        order, program = self._order(more), self.record.last_run
+        volume = (program.bolus.volume_nl if program and program.bolus else 100_000) + more_nl
+        if not self._holds(volume):
+            return
+        verdict = self.oracle.therapy.bolus(self.now(), volume, self._theirs(order))
+        answer = self._dated("DOSE:BOLUS", {"volume": "%dnl" % volume, "path": order["path"]}, order)
+        if self.both("bolus", answer, verdict):
+            self.mark("bolus")
+
+    def do_line(self, part):
+        self.both("line", self.firmware.numbered("LINE:NEW", {"part": part}), self.oracle.therapy.new_line(self.now(), part))
+
+    def do_prime(self, percent=100, add=0, **more):
+        """percent of what may still be primed."""
+        order = self._order(more)
+        volume = max(10, int(self.record.line.prime_nl) * percent // 100 + add)
+        if not self._holds(volume) or self.pump.reservoir.fluid != "drug":
+            return
+        verdict = self.oracle.prime(self.now(), volume, self._theirs(order))
+        fields = {"volume": "%dnl" % volume, "path": order["path"], "connected": "no"}
+        self.both("prime", self._dated("DOSE:PRIME", fields, order), verdict)
+
+
+def bolus_of(daily, percent, lockout_s, conc):
+    """Boluses of together `percent` of the daily dose, four at least, so small that no limit of the board is met; None if they vanish."""
+    allowance = daily * percent // 100
+    volume = min(allowance * 1000 // (4 * conc), 300_000)
+    weak = daily * 1000 // conc > 3_000_000  # nL a day: the basal beside a bolus would not fit its reservation
+    return (volume, 60, lockout_s, allowance) if percent and volume and not weak else None
