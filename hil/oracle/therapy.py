@@ -353,22 +353,21 @@ def _import_limits(r: Record, at_ms: int, volume_nl: int, order: Order) -> list[
 
 
 def _run_state(r: Record, at_ms: int) -> list[Refusal]:
-    found: list[Refusal] = []
-    taper = r.course.committed is not None and r.course.committed.taper and force.waiting(r) is None
-    if r.running or (taper and not holiday.resumes(r, at_ms)):
-        found.append(("STATE", {}))
-    if r.phase in rules.UNTREATED:
-        found.append(("NOT_SCREENED", {}))
-    elif r.course.committed is None:
-        found.append(("STATE", {}))
+    found: list[Refusal] = [("STATE", {})] if r.running else []
     if not r.basal.ran and not r.supplies.calibrated:
         found.append(("UNCALIBRATED", {}))
-    return found
+    if r.phase in rules.UNTREATED:
+        return [*found, ("NOT_SCREENED", {})]
+    committed = r.course.committed
+    finished = committed is not None and committed.taper and force.waiting(r) is None and not holiday.resumes(r, at_ms)
+    return [*found, ("STATE", {})] if committed is None or finished else found
 
 
 def _run_program(r: Record, at_ms: int, order: Order) -> list[Refusal]:
     """The program that RUN would put in force, or go on with."""
     program, committed = force.waiting(r), r.course.committed
-    if program is not None:
-        return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return).refusals
-    return list(rules.again(r, at_ms, committed)) if committed else []
+    if committed is None or r.phase in rules.UNTREATED:
+        return []
+    if program is None:
+        return list(rules.again(r, at_ms, committed))
+    return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return).refusals
