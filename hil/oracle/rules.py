@@ -9,6 +9,7 @@ Readings:
 - R-MNT-2 "going back": any program at or above the one before the increase, in daily and in low dose.
 - R-DOSE-2: if more than two programs were in force in the window, the greatest of their high doses is the limit; time without
   basal counts as nothing delivered. The rule is asked last: it can only be named when no other refuses.
+- R-DOSE-2: a dose is whole ng (R-UNIT-1): a window that is above the limit by less than one is not.
 - R-DOSE-2: between flat programs, or beside a taper, a window cannot be exceeded: that the hours of a flat day are rounded to whole ng
   (R-DOSE-1) is no change of rate, wherever a clock correction puts them.
 - R-HOL-1: a taper is judged by its first day's dose; it has no profile, but the 24 h window across its start holds.
@@ -60,6 +61,7 @@ class Order:
 
 def command(r: Record, at_ms: int, order: Order, way: str = "pump") -> Iterator[Refusal]:
     """Path, clock, age of the command, route (R-CAP-1, R-TIM-1, R-POP-2)."""
+    yield from busy(r)
     if order.path != way:
         yield "CATHETER_PORT", {}
     if r.clock.unix_ms is None:
@@ -68,6 +70,12 @@ def command(r: Record, at_ms: int, order: Order, way: str = "pump") -> Iterator[
         yield "STALE", {}
     if order.route != "intrathecal":
         yield "ROUTE", {}
+
+
+def busy(r: Record) -> Iterator[Refusal]:
+    """Nothing is written down while a delivery moves, so nothing is changed but by STOP."""
+    if r.boluses.moving:
+        yield "BUSY", {}
 
 
 def fresh(now_s: int, order: Order) -> bool:
@@ -256,11 +264,11 @@ def window(r: Record, at_ms: int, new: Program) -> Iterator[Refusal]:
     limit = max([new.high_ng, *(one.high for one in r.recent(at_ms))])
     local_ms = -at_ms if new.taper else clock_ms
     unit = lcm(new.unit, *(stretch.program.unit for stretch in stretches))
-    past, most = [(s.parts, unit // s.program.unit) for s in stretches], limit * unit
+    past, most = [(s.parts, unit // s.program.unit) for s in stretches], floor_ng(limit) * unit
     for end_ms in _window_ends(stretches, at_ms, new, local_ms):
         dose = new.parts(at_ms + local_ms, end_ms + local_ms) * (unit // new.unit)
         dose += sum(parts(end_ms - DAY_MS, at_ms) * scale for parts, scale in past)
-        if dose > most:
+        if dose >= most + unit:
             yield "STEP_CAP", {"limit": floor_ng(limit)}
             return
 
