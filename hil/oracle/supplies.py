@@ -101,7 +101,6 @@ def bolus_state(r: Record) -> Iterator[Refusal]:
     """What the pump's state says of any bolus."""
     checks = (
         ("STATE", not r.running),
-        ("BUSY", bool(r.boluses.moving)),
         ("UNCALIBRATED", not r.supplies.calibrated),
         ("PORT_OPEN", r.boluses.port_reads_open),
         ("BRIDGING", r.line.bridging),
