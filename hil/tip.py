@@ -106,7 +106,8 @@ def _curve(line: Line, log: _Log, entry: Front, entered_us: int, programmed_ng: 
 
     return TipCurve(
         entry.before, entry.after, (entered_us - log.begin_us) / 1e6, None if through_us is None else (through_us - log.begin_us) / 1e6,
-        2 * half / 1e6, [float(t) for t in (at - log.begin_us) / 1e6], rate(due), rate(log.ng(grid)), [] if without is None else rate(without),
+        2 * half / 1e6, [float(t) for t in (at - log.begin_us) / 1e6],
+        rate(due), rate(log.ng(grid)), [] if without is None else rate(without),
     )  # fmt: skip
 
 
