@@ -226,6 +226,7 @@ def test_an_hour_beyond_its_share_of_the_day_is_refused_or_confirmed():
 # ---- quantities
 
 UNITS = {"", "nl", "ul", "ml", "s", "ms", "min", "h", "ng", "mcg", "mg", "mcg/ml", "nl/h", "/s"}
+UNITS |= {unit.upper() for unit in UNITS}
 
 
 @pytest.mark.req("R-UNIT-2")
