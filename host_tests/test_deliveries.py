@@ -98,6 +98,7 @@ def test_the_lockout_runs_from_start_to_start_however_the_first_one_ended(starte
     assert (refused.code, refused.fields) == ("LOCKOUT", [("wait", "1ms")])
     assert refused.text == "next bolus in 1 s, lockout 1 h 0 min"
     assert code(found, started + LOCKOUT_S * SECOND_MS) == "OK"
+    assert refusal(found, started + 1_000_000).fields == [("wait", "2600000ms")]
 
 
 @pytest.mark.req("R-BOL-2")
@@ -148,6 +149,7 @@ def test_a_bolus_counts_for_24_hours_to_the_millisecond():
     found = given_at(1000)
     assert [found.given_ng(1000 + ms) for ms in (0, DAY_MS - 1, DAY_MS)] == [DOSE_NG, DOSE_NG, 0]
     assert found.given_ng(0) == 0, "what is forgotten does not come back"
+    assert given_at(1000).given_ng(5 * DAY_MS) == 0
 
 
 starts = st.lists(st.integers(0, 2 * DAY_MS), min_size=1, max_size=8).map(sorted)
@@ -196,13 +198,14 @@ def test_a_bolus_counts_whole_unless_it_is_known_to_have_been_less(made, short, 
 
 @pytest.mark.req("R-BOL-2", "R-CON-4")
 @pytest.mark.parametrize("short", [False, True])
-def test_only_a_bolus_counts_as_one_and_only_a_bolus_can_leave_the_next_uncertain(short):
+@pytest.mark.parametrize("verb", [verb for verb in CATEGORY if verb != "DOSE:BOLUS"])
+def test_only_a_bolus_counts_as_one_and_only_a_bolus_can_leave_the_next_uncertain(verb, short):
     found = Deliveries()
-    found.begin(delivery(verb="DOSE:PRIME"))
+    found.begin(delivery(verb=verb))
     found.finish(250, 60_000, 100_000, short)
     assert found.given_ng(1) == 0 and not found.uncertain
     assert code(found, 1) == "OK"
-    found.restore(delivery(2, verb="TEST:FLOW"), "UNCERTAIN")
+    found.restore(delivery(2, verb=verb), "UNCERTAIN")
     assert found.given_ng(1) == 0 and not found.uncertain and code(found, 1) == "OK"
 
 
@@ -220,7 +223,15 @@ def test_the_last_of_several_is_the_one_that_a_partial_end_makes_smaller():
     found = given_at(0, 1000)
     found.begin(delivery(3, 2000))
     found.finish(100, 3000, 100_000, False)
-    assert found.given_ng(4000) == 2 * DOSE_NG + 500
+    assert [found.given_ng(at) for at in (4000, DAY_MS, DAY_MS + 1000)] == [2 * DOSE_NG + 500, DOSE_NG + 500, 500]
+
+
+@pytest.mark.req("R-BOL-2")
+def test_a_whole_bolus_counts_as_asked_also_where_it_is_no_whole_number_of_steps():
+    found = Deliveries()
+    found.begin(delivery(volume=SIZE_NL + 4))
+    assert found.finish(500, 60_000, 100_000, False).outcome == "DONE"
+    assert found.given_ng(1) == DOSE_NG + 2
 
 
 # ---- ids
@@ -304,6 +315,9 @@ def test_a_delivery_that_has_begun_is_running_and_has_made_nothing():
         (0, 0, 0, False),
         (100, 97, 2, True),
         (100, 98, 1, False),
+        (1000, 950, 60, False),  # 5 %, and within the slack
+        (1000, 985, 10, False),  # 1.5 %, and over the slack
+        (4949, 4850, 10, True),  # 99 of 4949 are 2.0004 %
     ],
 )
 def test_the_witness_is_short_of_a_delivery_by_more_than_2_percent_and_more_than_its_slack(expected, witnessed, slack, short):

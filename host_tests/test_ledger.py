@@ -118,6 +118,20 @@ def test_nothing_is_booked_twice():
         found.advance(100, 50)
     found.advance(101, 51)
     assert (found.total_steps(), found.counts) == (101, 1)
+    found.advance(99, 51)
+    assert found.total_steps() == 99, "what was taken back is taken back"
+
+
+@pytest.mark.req("R-ALM-3", "R-CAL-1")
+def test_a_calibration_that_nothing_was_moved_with_leaves_no_trace():
+    found = ledger()
+    found.steps_per_ml = 99_999
+    found.advance(1, 0)
+    found.steps_per_ml = 1
+    found.advance(1, 0)
+    found.steps_per_ml = 99_999
+    found.advance(99_999, 0)
+    assert nanolitres(found)[0] == 1_000_000, "the rest of the first step is still there"
 
 
 moves = st.tuples(
@@ -231,6 +245,15 @@ def test_marks_are_kept_as_long_as_24_hours_need_them_and_no_longer():
     assert [mark[0] for mark in found._marks] == [0, 7, DAY_MS + 6]
     found.restore_mark(DAY_MS + 7, 4, 4)
     assert [mark[0] for mark in found._marks] == [7, DAY_MS + 6, DAY_MS + 7], "one mark that is 24 h old suffices"
+    found.restore_mark(5 * DAY_MS, 5, 5)
+    assert [mark[0] for mark in found._marks] == [DAY_MS + 7, 5 * DAY_MS], "also after days without power"
+
+
+@pytest.mark.req("R-MON-1")
+def test_marks_of_hours_in_which_nothing_was_authorised_or_nothing_was_witnessed_are_marks_too():
+    found = marked((10, 0, 0), (20, 0, 5), (30, 7, 0))
+    found.witnessed_ng.total, found.authorised_ng.total = 100, 200
+    assert [found.day_ng(DAY_MS + at) for at in (10, 20, 30)] == [(200, 100), (200, 95), (193, 100)]
 
 
 # ---- the journal's copy
