@@ -8,14 +8,18 @@ PY := $(BIN)/python
 SCENARIO ?= hil/scenarios/night-flex-spinal.toml
 OUT ?= build/bench
 
-.PHONY: help bench test lint types contracts pytest scenarios benchmark smoke image clean
+.PHONY: help bench test lint types contracts pytest scenarios trace benchmark mutation mutation-ci equal smoke image clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench      run the main scenario on the unix port; report in $(OUT)/"
 	@echo "make test       lint, types, import contracts, host tests"
 	@echo "make scenarios  run every scenario under hil/scenarios/"
+	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make benchmark  print the speed and memory table"
+	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
+	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
+	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make clean      remove .venv and build/"
 
@@ -27,13 +31,14 @@ $(PY):
 		echo "no virtual environment could be made: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 
 # One stamp for each set of dependencies; a change of pyproject.toml installs them again.
-$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "installing what '$*' needs into $(VENV)"
 	@$(PY) -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
 EXTRAS_bench := bench
 EXTRAS_dev := bench,dev
 EXTRAS_pico := bench,pico
+EXTRAS_mutation := bench,dev,mutation
 
 bench: $(VENV)/.bench
 	$(PY) -m hil run $(SCENARIO) --target unix --out $(OUT)
@@ -56,8 +61,21 @@ pytest: $(VENV)/.dev
 scenarios: $(VENV)/.bench
 	$(PY) tools/scenarios.py --out build/scenarios
 
+trace: $(VENV)/.dev
+	$(PY) -m tools.tracing
+
 benchmark: $(VENV)/.bench
 	$(PY) tools/benchmark.py
+
+# An interrupted run goes on where it was: results are kept in build/mutation.
+mutation: $(VENV)/.mutation
+	$(PY) -m tools.mutation $(MODULES)
+
+mutation-ci: $(VENV)/.mutation
+	$(PY) -m tools.mutation --ci
+
+equal: $(VENV)/.bench
+	$(PY) tools/equal.py
 
 image: $(VENV)/.pico
 	$(PY) tools/image.py

@@ -67,7 +67,8 @@ class Clear:
 @dataclass(frozen=True)
 class Person:
     act: str
-    volume_nl: int | None
+    volume_nl: int | None  # filled in, or left by a withdrawal
+    conc_mcg_ml: int | None = None  # of what is filled in; None: as what is there
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hil.actions import (
@@ -28,11 +28,13 @@ from hil.actions import (
     Type,
 )
 from hil.errors import BenchError, BenchUnusable, Refused
+from hil.follower import Follower
 from hil.frames import seal
-from hil.judging import code_of, push_of, unmet, written
+from hil.judging import code_of, unmet, written
+from hil.plant.rig import Rig
 from hil.play import DAY_MS, Play
 from hil.prescription import Program
-from hil.pump import Counts, leading_int
+from hil.pump import Counts
 from hil.quantity import span_text
 from hil.result import Measurement
 from hil.steps import local_seconds
@@ -40,7 +42,6 @@ from hil.targets.unix import UnixTarget
 
 MINUTE_MS = 60_000
 LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, SetClock, Type)  # alarms may have come or gone
-PUSHES = ("DOSE:BOLUS", "DOSE:PRIME", "TEST:BOLUS", "TEST:FLOW", "CAL:MOVE")
 
 
 class Acts:
@@ -48,6 +49,7 @@ class Acts:
 
     def __init__(self, play: Play) -> None:
         self._play = play
+        self._follower = Follower(play)
         self._marks: dict[str, dict[str, float]] = {}
         self._doers: dict[type[Any], Callable[[Any, str], None]] = {
             Advance: self._advance,
@@ -136,7 +138,7 @@ class Acts:
             play.recorder.refusal(refused)
             self._expect_refusal(refused, action.expect, action.says, where, what)
         else:
-            self._took(action, reply)
+            self._follower.took(action.verb, action.fields, reply)
             missed = [] if action.expect == "OK" else [f"answered OK, expected {action.expect}"]
             missed += unmet(action.reply, reply)
             play.outcome(where, what, not missed, "; ".join(missed))
@@ -144,16 +146,10 @@ class Acts:
             self._no_bolus(before, where, what)
 
     def _sent(self, action: Command) -> dict[str, str]:
-        link = self._play.pump.link
+        pump = self._play.pump
         if action.verb.endswith("?"):
-            return link.ask(action.verb, action.fields)
-        try:
-            return link.command(action.verb, action.fields, role=action.role, sign=action.sign)
-        except Refused as refused:
-            if not (action.confirm and refused.code.startswith("CONFIRM_") and "confirm" in refused.fields):
-                raise
-            confirmed = {**action.fields, "confirm": refused.fields["confirm"]}
-            return link.command(action.verb, confirmed, role=action.role, sign=action.sign)
+            return pump.link.ask(action.verb, action.fields)
+        return pump.confirmed(action.verb, action.fields, confirm=action.confirm, role=action.role, sign=action.sign)
 
     def _expect_refusal(self, refused: Refused, expect: str, says: Iterable[str], where: str, what: str) -> None:
         missed = [] if refused.code == expect else [f"refused as {refused.code} ({refused.text}), expected {expect}"]
@@ -167,42 +163,6 @@ class Acts:
         steps = now.bolus - before.bolus + now.prime - before.prime
         self._play.outcome(where, f"not one step of {what}", steps == 0, f"{steps} steps")
 
-    def _took(self, action: Command, reply: Mapping[str, str]) -> None:
-        """Keep the oracle in step with a command that was accepted."""
-        play, verb = self._play, action.verb
-        if reply.get("repeated") == "yes":
-            return
-        if verb == "RUN":
-            play.ordered_run = True
-            if play.expectation is None:
-                play.begin()
-            else:
-                play.expectation.run(play.now_us)
-        elif verb in ("STOP", "EMPTY"):
-            self._stopped()
-        elif verb in PUSHES and play.expectation:
-            self._pushed(action, reply)
-
-    def _stopped(self) -> None:
-        play = self._play
-        play.ordered_run = False
-        if play.expectation is not None:
-            self._end_push()
-            play.expectation.stop(play.now_us)
-
-    def _pushed(self, action: Command, reply: Mapping[str, str]) -> None:
-        play = self._play
-        assert play.expectation is not None
-        bolus_s = play.program.bolus.time_s if play.program and play.program.bolus else 0
-        volume_nl, steps, span_ms = push_of(action, reply, bolus_s)
-        play.expectation.push(play.now_us, volume_nl, max(1, span_ms), steps)
-
-    def _end_push(self) -> None:
-        """A bolus that was cut short counts the steps it made."""
-        play = self._play
-        if play.expectation is not None and play.expectation.pushing(play.now_us):
-            play.expectation.push_ended(play.now_us, leading_int(play.pump.stat().get("steps", "0")))
-
     def _commit(self, action: Commit, where: str, program: Program | None = None) -> None:
         play = self._play
         program = program or play.scenario.find(action.program)
@@ -213,9 +173,7 @@ class Acts:
             play.recorder.refusal(refused)
             self._expect_refusal(refused, action.expect, action.says, where, what)
             return
-        play.program = program
-        if play.expectation is not None:
-            play.expectation.commit(play.now_us, program)
+        self._follower.committed(program)
         ok = action.expect == "OK"
         play.outcome(where, what, ok, "" if ok else f"answered OK, expected {action.expect}")
 
@@ -223,7 +181,7 @@ class Acts:
         play = self._play
         answer = play.pump.link.type_line(action.text)
         if action.text.strip().upper() == "STOP":
-            self._stopped()
+            self._follower.stopped()
         missed = [words for words in action.says if words not in answer]
         play.outcome(where, f"typed {action.text!r}", not missed, f"{missed} not in {answer!r}" if missed else answer.strip()[:120])
 
@@ -269,19 +227,29 @@ class Acts:
             target.wake()
             target.take_input()
             if target.rig.inputs().port_open:
-                self._end_push()
+                self._follower.end_push()
 
     def _person(self, action: Person, where: str) -> None:
         rig = self._rig().rig
         if action.act == "withdraw":
-            detail = f"{rig.withdraw() / 1e6:.3f} mL were in it"
+            detail = f"{rig.withdraw(float(action.volume_nl or 0)) / 1e6:.3f} mL came out"
         elif action.act == "fill":
-            rig.refill(float(action.volume_nl or 0))
-            detail = f"{(action.volume_nl or 0) / 1e6:.3f} mL"
+            rig.refill(float(action.volume_nl or 0), action.conc_mcg_ml)
+            detail = f"{(action.volume_nl or 0) / 1e6:.3f} mL; it holds {rig.reservoir.conc:.4g} mcg/mL now"
         else:
             detail = ""
-            (rig.new_battery if action.act == "new_battery" else rig.new_tube)()
+            self._at_the_rig(rig, action.act)
         self._play.outcome(where, f"a person: {action.act.replace('_', ' ')}", True, detail)
+
+    def _at_the_rig(self, rig: Rig, act: str) -> None:
+        acts: dict[str, Callable[[], None]] = {
+            "new_battery": rig.new_battery,
+            "new_tube": rig.new_tube,
+            "new_catheter": rig.new_catheter,
+            "connect": lambda: rig.join(True),
+            "disconnect": lambda: rig.join(False),
+        }
+        acts[act]()
 
     def _power_cut(self, action: PowerCut, where: str) -> None:
         play, target = self._play, self._rig()
@@ -337,24 +305,31 @@ class Acts:
             self._play.outcome(where, f"{code} is off", code not in on, f"on: {', '.join(sorted(on)) or 'none'}")
 
     def _counts(self) -> dict[str, float]:
+        """In all, so that a mark may be set before the first delivery; the balance counts from there."""
         play = self._play
         counts, weighed = play.pump.counts(), play.recorder.balance()
-        target = play.target
+        target, nan = play.target, float("nan")
         return {
-            "authorised_nl": play.recorder.authorised_nl(counts),
-            "witnessed_nl": play.recorder.witnessed_nl(counts),
-            "balance_nl": weighed.volume_nl if weighed else float("nan"),
+            "authorised_nl": play.recorder.authorised_in_all_nl(counts),
+            "witnessed_nl": play.recorder.witnessed_in_all_nl(counts),
+            "balance_nl": weighed.volume_nl if weighed else nan,
             "basal_steps": float(counts.basal),
             "bolus_steps": float(counts.bolus),
-            "pulses": float(target.rig.engine.total) if isinstance(target, UnixTarget) else float("nan"),
+            "pulses": float(target.rig.engine.total) if isinstance(target, UnixTarget) else nan,
+            "tip_ng": target.rig.tip_ng if isinstance(target, UnixTarget) else nan,
+            "programmed_ng": play.expectation.dose_ng(play.now_us) if play.expectation is not None else 0.0,
             "time_s": target.now_ms() / 1000,
         }
 
     def _since(self, mark: str | None) -> dict[str, float]:
-        before = self._marks.get(mark, {}) if mark else {}
-        if mark and not before:
+        """Since a mark; without one volumes count from the first delivery, the rest in all."""
+        now = self._counts()
+        if mark is None:
+            counts, recorder = self._play.pump.counts(), self._play.recorder
+            return {**now, "authorised_nl": recorder.authorised_nl(counts), "witnessed_nl": recorder.witnessed_nl(counts)}
+        if mark not in self._marks:
             raise BenchError(f"there is no mark {mark!r} before this step")
-        return {key: value - before.get(key, 0.0) for key, value in self._counts().items()}
+        return {key: value - self._marks[mark][key] for key, value in now.items()}
 
     def _mark(self, action: Mark, where: str) -> None:
         self._marks[action.name] = self._counts()

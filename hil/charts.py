@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hil.result import AlarmSpan, Result
+from hil.tip import TipCurve
 
 # Okabe and Ito's palette, each with a line or a mark of its own.
 PROGRAM = "#000000"
@@ -46,6 +47,7 @@ class TimeAxis:
     """One time axis for all pictures of a page: hours up to three days, then days."""
 
     def __init__(self, result: Result) -> None:
+        self.since = result.since
         self.end_s = max([result.virtual_s, *(sample.t_s for sample in result.samples[-1:]), 60.0])
         self.in_days = self.end_s > 3 * DAY_S
         self.in_minutes = self.end_s < 2 * 3600
@@ -56,7 +58,7 @@ class TimeAxis:
 
     def label(self, axes: Axes) -> None:
         axes.set_xlim(-0.01 * self.of(self.end_s), 1.01 * self.of(self.end_s))
-        axes.set_xlabel(f"{'days' if self.in_days else 'minutes' if self.in_minutes else 'hours'} since the first RUN")
+        axes.set_xlabel(f"{'days' if self.in_days else 'minutes' if self.in_minutes else 'hours'} since the {self.since}")
         if not self.in_days and not self.in_minutes:
             axes.xaxis.set_major_locator(matplotlib.ticker.MultipleLocator(_hours_step(self.end_s / 3600)))
 
@@ -178,6 +180,37 @@ def step_error(result: Result) -> str:
         axis.label(axes)
 
     return _picture(1.9, draw, result.evidence)
+
+
+def tip(curve: TipCurve, since: str, evidence: str) -> str:
+    """The dose rate at the catheter tip while another concentration comes through the line."""
+
+    def draw(axes: Axes) -> None:
+        hours = [t / 3600 for t in curve.t_s]
+        lines: list[tuple[Sequence[float], dict[str, Any]]] = [
+            (curve.programmed, {"color": "#b8bfc7", "lw": 6, "solid_capstyle": "round", "label": "programmed"}),
+            (curve.unbridged, {"color": BALANCE, "lw": 1.6, "ls": (0, (4, 3)), "label": "at the tip, had the pump not bridged"}),
+            (curve.at_tip, {"color": LEDGER, "lw": 1.6, "label": "at the tip"}),
+        ]
+        for rates, style in lines:
+            if rates:
+                axes.plot(hours, [rate / 1000 for rate in rates], **style)
+        axes.set_ylim(0, 1.3 * max([*curve.programmed, *curve.at_tip, *curve.unbridged, 1.0]) / 1000)
+        _mark(axes, curve.entered_s / 3600, f"{curve.after_mcg_ml:.4g} mcg/mL\ngoes into the line")
+        if curve.through_s is not None:
+            _mark(axes, curve.through_s / 3600, "it is at the tip")
+        axes.set_ylabel("dose rate at the\ncatheter tip, mcg/h")
+        axes.set_xlabel(f"hours since the {since}")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+
+    return _picture(3.0, draw, evidence)
+
+
+def _mark(axes: Axes, x: float, words: str) -> None:
+    axes.axvline(x, color="#6a737d", lw=1, ls=":")
+    axes.annotate(
+        words, (x, 1), xycoords=("data", "axes fraction"), xytext=(4, -3), textcoords="offset points", va="top", color="#57606a", fontsize=8
+    )
 
 
 def alarms(result: Result) -> str:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import result, runner
+from hil import program_commands, result, runner
 from hil.errors import BenchError
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
-from hil.prescription import find_program, load_program
 from hil.quantity import span_text
 from hil.scenario import find_scenario, load_scenario, sample_span, shipped_scenarios
 from hil.targets.process import one_core
@@ -50,10 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="a running simulated pump for any serial client").add_argument)
     listing = commands.add_parser("list", help="the scenarios that are shipped")
     listing.set_defaults(do=_list)
-    program = commands.add_parser("program", help="work with program files")
-    check = program.add_subparsers(required=True, metavar="ACTION").add_parser("check", help="compile a program file and show it")
-    check.add_argument("file")
-    check.set_defaults(do=_check)
+    program_commands.add(commands)
     commands.choices["run"].set_defaults(do=_run)
     commands.choices["serve"].set_defaults(do=_serve)
     return parser
@@ -189,7 +185,7 @@ def _until_signal() -> Callable[[], bool]:
     return lambda: not ended
 
 
-# ---- list, program check
+# ---- list
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -197,15 +193,4 @@ def _list(args: argparse.Namespace) -> int:
         scenario = load_scenario(path)
         where = "unix only" if scenario.needs_virtual else "any target"
         print(f"{scenario.name:26s} {where:11s} {scenario.title}")
-    return 0
-
-
-def _check(args: argparse.Namespace) -> int:
-    program = load_program(find_program(args.file))
-    print(f"{program.name}: {program.conc_mcg_ml} mcg/mL, hash {program.hash()}")
-    for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
-        dose = program.day_ng(day)
-        print(f"  {day}  {dose / 1000:>10,.3f} mcg  {dose / program.conc_mcg_ml:>10,.3f} uL  {len(program.of_day(day))} segments")
-    for line in program.canonical_lines():
-        print(f"  {line}")
     return 0

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.oracle.curve import IdealCurve, whole_steps
+from hil.oracle.curve import DAY_US, IdealCurve, whole_steps
 from hil.oracle.program import Program as OracleProgram
+from hil.oracle.program import flat_day
 from hil.prescription import Program
 
 CURVE_POINTS = 600
 
 
+@dataclass(frozen=True)
+class Push:
+    """What is given beside the basal rate: whole steps if those were asked for, else those of the volume."""
+
+    volume_nl: int
+    span_ms: int
+    steps: int | None = None
+    dose_ng: int = 0  # 0: no dose, as a prime or a test
+
+
 class Expectation:
-    """The ideal curve from the first RUN on. All instants are the target's virtual microseconds."""
+    """The ideal curve from the first delivery on. All instants are the target's virtual microseconds."""
 
     def __init__(self, t_us: int, steps_per_ml: int) -> None:
         self.steps_per_ml = steps_per_ml
@@ -23,6 +36,8 @@ class Expectation:
         self._begun_us = t_us
         self._base_steps = 0  # pulses made before, which the curve does not count
         self._push_end_us: int | None = None
+        self._taper_us: int | None = None  # when the taper in force began; None: none, or it waits for RUN
+        self._cut_us = 0  # when the power went last
 
     # ---- what was ordered
 
@@ -30,10 +45,16 @@ class Expectation:
         self._curve.set_clock(t_us, local_unix_s, sub_ms)
 
     def commit(self, t_us: int, program: Program) -> None:
-        self.program = program
-        self._curve.set_program(t_us, OracleProgram.parse(program.canonical_lines()))
+        """In force at once; a taper counts its days from here if the pump runs, else from RUN."""
+        self.program, self._taper_us = program, None
+        if not program.taper:
+            self._curve.set_program(t_us, OracleProgram.parse(program.canonical_lines()))
+        elif self.running:
+            self._begin_taper(t_us, program)
 
     def run(self, t_us: int) -> None:
+        if self.program is not None and self.program.taper and self._taper_us is None:
+            self._begin_taper(t_us, self.program)
         self.running = True
         self._curve.run(t_us)
 
@@ -41,10 +62,36 @@ class Expectation:
         self.running = False
         self._curve.stop(t_us)
 
-    def push(self, t_us: int, volume_nl: int, duration_ms: int, steps: int | None = None) -> None:
+    def push(self, t_us: int, push: Push) -> None:
         """A bolus, a prime, a test flow or a move was accepted."""
-        self._curve.push(t_us, whole_steps(volume_nl, self.steps_per_ml) if steps is None else steps, duration_ms)
-        self._push_end_us = t_us + duration_ms * 1000
+        steps = whole_steps(push.volume_nl, self.steps_per_ml) if push.steps is None else push.steps
+        self._curve.push(t_us, steps, push.span_ms, push.dose_ng)
+        self._push_end_us = t_us + push.span_ms * 1000
+
+    def bridge(self, t_us: int, old_conc: int, volume_nl: int, pulses: int) -> None:
+        """So much of the old concentration is still to come out of the catheter; none: it is through."""
+        self._curve.bridge(t_us, old_conc, volume_nl, pulses - self._base_steps)
+
+    def bridging(self, t_us: int) -> bool:
+        return self._curve.bridging(t_us)
+
+    def bridge_left_nl(self, t_us: int, pulses: int) -> float:
+        """What a bridge has still to pump, seen from the steps really made; 0 = none is on."""
+        return float(self._curve.bridge_left_steps(t_us, pulses - self._base_steps)) * 1e6 / self.steps_per_ml
+
+    def break_off(self, t_us: int) -> Program | None:
+        """The taper in force ends: the dose of its present day holds. Gives the program that it becomes."""
+        if self.program is None or self._taper_us is None:
+            return None
+        dose_ng = self.program.taper[(t_us - self._taper_us) // DAY_US]
+        hours = tuple((60 * hour, ng) for hour, ng in enumerate(flat_day(dose_ng)))
+        flat = replace(self.program, days={"all": hours}, taper=())
+        self.commit(t_us, flat)
+        return flat
+
+    def _begin_taper(self, t_us: int, program: Program) -> None:
+        self._taper_us = t_us
+        self._curve.set_taper(t_us, program.conc_mcg_ml, program.taper)
 
     # ---- what happened
 
@@ -63,12 +110,20 @@ class Expectation:
         self._push_end_us = None
         if not clock_kept:
             self._curve.lowest(t_us)
+            self._lose_time(t_us)
 
     def cut(self, t_us: int, pulses: int) -> None:
         """The power went: nothing is due until it is back."""
         self._curve.anchor(t_us, pulses - self._base_steps)
         self._push_end_us = None
+        self._cut_us = t_us
         self.stop(t_us)
+
+    def _lose_time(self, t_us: int) -> None:
+        """An outage that nobody timed is no part of a taper (R-TIM-1)."""
+        if self.program is not None and self._taper_us is not None:
+            self._taper_us += t_us - self._cut_us
+            self._curve.set_taper(t_us, self.program.conc_mcg_ml, self.program.taper, self._taper_us)
 
     def base(self, pulses: int) -> None:
         """Pulses made before the curve began."""
@@ -88,6 +143,10 @@ class Expectation:
 
     def volume_nl(self, from_us: int, to_us: int) -> float:
         return float(self._curve.volume_nl(from_us, to_us))
+
+    def dose_ng(self, to_us: int) -> float:
+        """Basal and boluses since the curve began."""
+        return float(self._curve.dose_ng(self._begun_us, to_us))
 
     def step_error(self, edges_us: NDArray[np.int64], until_us: int) -> float:
         """Largest distance of a step edge from its ideal place, in steps."""

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hil.actions import Command, Conditions
+from hil.actions import Conditions
 from hil.frames import Reply
 from hil.pump import leading_int
 
 HOUR_MS = 3_600_000
+SCREEN_MCG_ML = 50  # R-SCR-1
+SCREEN_S = 60  # R-SCR-2, where the command names no time
 
 
-def push_of(action: Command, reply: Mapping[str, str], bolus_s: int) -> tuple[int, int | None, int]:
+def push_of(verb: str, fields: Mapping[str, str], reply: Mapping[str, str], bolus_s: int) -> tuple[int, int | None, int]:
     """(nL, steps if those were asked for, ms) of a delivery that was accepted; only a prime takes its time from the pump."""
-    asked = {name: leading_int(value) for name, value in action.fields.items()}
+    asked = {name: leading_int(value) for name, value in fields.items()}
     volume_nl = asked.get("volume", 0)
-    if action.verb == "CAL:MOVE":
+    if verb == "CAL:MOVE":
         return 0, asked["steps"], asked["steps"] * 1000 // asked["rate"]
-    if action.verb == "TEST:FLOW":
+    if verb == "DOSE:SCREEN":
+        return asked["dose"] * 1_000_000 // SCREEN_MCG_ML, None, asked.get("time", SCREEN_S) * 1000
+    if verb == "TEST:FLOW":
         return volume_nl, None, -(-volume_nl * HOUR_MS // asked["rate"])
-    if action.verb == "TEST:BOLUS":
+    if verb == "TEST:BOLUS":
         return volume_nl, None, asked["time"] * 1000
-    return volume_nl, None, bolus_s * 1000 if action.verb == "DOSE:BOLUS" else leading_int(reply.get("time", "1"))
+    return volume_nl, None, bolus_s * 1000 if verb == "DOSE:BOLUS" else leading_int(reply.get("time", "1"))
 
 
 def unmet(wanted: Conditions, values: Mapping[str, str]) -> list[str]:

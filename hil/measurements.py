@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hil import tip
 from hil.recorder import Recorder
 from hil.result import Measurement, Result
 from hil.scenario import Scenario
@@ -23,6 +24,7 @@ def take_all(result: Result, scenario: Scenario, target: Target, recorder: Recor
         *_against_oracle(result, scenario),
         *_between_witnesses(result, scenario),
         *_steps(result, scenario, target, recorder),
+        *_at_the_tip(result, scenario, target, recorder),
     ]
     if scenario.expected.volume_nl is not None:
         wanted = float(scenario.expected.volume_nl * scenario.days)
@@ -67,3 +69,28 @@ def _steps(result: Result, scenario: Scenario, target: Target, recorder: Recorde
     result.step_errors = recorder.expectation.error_curve(edges_us)
     high = scenario.limits.max_step_error
     return [Measurement("largest step error", result.max_step_error, "steps", 0.0, high, "R-PRF-4: within one step at every instant")]
+
+
+def _at_the_tip(result: Result, scenario: Scenario, target: Target, recorder: Recorder) -> list[Measurement]:
+    """Dose out of the catheter, and how even it stayed while another concentration came through the line (R-CON-3)."""
+    tip_ng, last = recorder.tip_ng(), result.samples[-1]
+    if not isinstance(target, UnixTarget) or tip_ng is None or recorder.expectation is None or recorder.zero_ms is None:
+        return []
+    result.tip_ng = round(tip_ng)
+    result.tips = tip.curves(target.rig, recorder.expectation.dose_ng, recorder.zero_ms * 1000)
+    found = []
+    if last.programmed_ng > 0:
+        off = 100 * (tip_ng - last.programmed_ng) / last.programmed_ng
+        found.append(Measurement("dose out of the catheter tip against the program", off, "%", None, None, "plug flow through the line"))
+    return found + [figure for curve in result.tips for figure in _of_change(curve, scenario.limits.tip_percent)]
+
+
+def _of_change(curve: tip.TipCurve, percent: float) -> list[Measurement]:
+    what = f"{curve.change}, {curve.window_s / 3600:.3g} h windows"
+    why = "R-CON-3: no step in the dose rate at the tip"
+    found = [Measurement(f"tip rate off the program, {what}", curve.largest_deviation(curve.at_tip), "%", -percent, percent, why)]
+    if curve.unbridged:
+        without = curve.largest_deviation(curve.unbridged)
+        why = "the same program, new concentration at once"
+        found.append(Measurement("the same, had the pump not bridged", without, "%", None, None, why))
+    return found

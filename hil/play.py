@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hil.errors import TargetError
 from hil.expectation import Expectation
+from hil.fluids import Fluids
 from hil.link import Restarted
 from hil.prescription import Program
 from hil.pump import Pump, leading_int
@@ -18,6 +19,8 @@ from hil.targets.unix import UnixTarget
 DAY_MS = 86_400_000
 RESTARTS_TOLD = 10
 STOPPING = {"RESERVOIR_EMPTY", "BATTERY_DEPLETED", "OVER_DELIVERY", "MEMORY_FAULT"}  # R-ALM-1
+RESERVATION_NL = 10_000  # what a power cut leaves in doubt at most
+STEP_NL = 10  # of the reference rig
 ALIVE_MS = 2000  # how often a real pump is asked whether it is still there
 
 
@@ -33,6 +36,7 @@ class Play:
         self.recorder = recorder
         self.expectation: Expectation | None = None  # from the first RUN on
         self.program: Program | None = None  # the one committed last
+        self.fluids = Fluids(scenario.dead_volume_nl)
         self.clock_shift_ms = 0  # the pump's clock against the host's
         self.clock_kept = True
         self.expected_restarts = 0  # that the story brings about
@@ -44,6 +48,8 @@ class Play:
         self._begun_ms = 0
         self._halted_ms = 0  # when an alarm was seen to have stopped the basal
         self._next_sample_ms = 0
+        self._old_mcg_ml = 0  # of the bridge that is on
+        self._waiting_bridge: tuple[int, int] | None = None  # one that began before the curve
 
     # ---- time
 
@@ -97,6 +103,7 @@ class Play:
                 return
             try:
                 self.pump.open()
+                self._bridge_again()
             except Restarted:
                 continue
         raise TargetError("the pump restarts again and again; see pump/firmware.log beside the report")
@@ -117,9 +124,11 @@ class Play:
             scenario.history, None if scenario.history.phase == "screened" else before, before.conc_mcg_ml if before else None
         )
         self.program = None if scenario.history.phase == "screened" else before
+        self.fluids.reservoir = before.conc_mcg_ml if before else None
 
-    def begin(self) -> None:
-        """The first RUN was accepted now."""
+    def begin(self, by: str) -> None:
+        """The first RUN (or the screening dose before it) was accepted now."""
+        self.recorder.result.since = f"first {by}"
         self._begun_ms = self.target.now_ms()
         self._next_sample_ms = self._begun_ms + self.scenario.setup.sample_ms
         spm = int(self.scenario.calibration.get("spm", 100_000))
@@ -127,10 +136,37 @@ class Play:
         expectation.clock(self.now_us, *divmod(self.local_unix_ms(), 1000))
         if self.program is not None:
             expectation.commit(self.now_us, self.program)
-        expectation.run(self.now_us)
         self.recorder.begin(expectation)
+        if self._waiting_bridge is not None:
+            self.bridge(*self._waiting_bridge)
 
     # ---- the oracle in step with the pump
+
+    def expectation_now(self) -> Expectation:
+        assert self.expectation is not None, "begin() first"
+        return self.expectation
+
+    def bridge(self, old_mcg_ml: int, volume_nl: int) -> None:
+        """So much of the old concentration is still to come out of the catheter from now on; none: no bridge is on."""
+        if self.expectation is None or not isinstance(self.target, UnixTarget):
+            self._waiting_bridge = (old_mcg_ml, volume_nl)
+            return
+        self._old_mcg_ml = old_mcg_ml
+        self.expectation.bridge(self.now_us, old_mcg_ml, volume_nl, self.target.rig.engine.total)
+
+    def _bridge_again(self) -> None:
+        """After a restart the pump meters on from what it wrote down, which never lets the dose at the tip rise (R-CON-3)."""
+        expectation, target = self.expectation, self.target
+        if expectation is None or not isinstance(target, UnixTarget) or not expectation.bridging(self.now_us):
+            return
+        left_nl = leading_int(self.pump.stat("supplies").get("bridge", "0"))
+        true_nl = expectation.bridge_left_nl(self.now_us, target.rig.engine.total)
+        stronger = (self.fluids.reservoir or 0) > self._old_mcg_ml
+        ahead_nl = true_nl - left_nl if stronger else left_nl - true_nl
+        ok = -STEP_NL <= ahead_nl <= RESERVATION_NL + STEP_NL
+        text = f"the pump has {left_nl} nL left, {true_nl:.0f} nL are; the bound that never raises the dose counts"
+        self.outcome("pump", "the bridge goes on after the restart", ok, text)
+        self.bridge(self._old_mcg_ml, left_nl)
 
     def follow(self, stat: dict[str, str]) -> None:
         """An alarm that stops the pump may have come on, or gone, since the last look. A stop without one is no reason."""

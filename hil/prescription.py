@@ -8,21 +8,25 @@ A day is given in one of three ways, at the top for every day or under `[days.sa
     total = "350 mcg/day" with [[effect]]     the same, the base worked out so that the day has this dose
 
 An effect has `from`, `to` and `rate = "16800 ng/h"` or `change = "+20 %"`; its times are those of the wanted clinical
-effect, and the pump begins two hours before (R-PRF-2). A bolus block allows the person's own doses (R-BOL-1).
+effect, and the pump begins two hours before (R-PRF-2). A bolus block allows the person's own doses (R-BOL-1). Instead of
+all this a `[holiday]` (see taper.py) takes the dose down to nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from hil.errors import InputError
 from hil.quantity import clock_minutes, quantity, whole, whole_units
 from hil.tables import Table, as_list, as_table, as_text, inside, load_toml, need, only_keys
+from hil.taper import canonical_lines as taper_lines
+from hil.taper import parse_holiday
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN = 1440
@@ -33,7 +37,8 @@ MAX_SEGMENTS = 24
 DAY_KEYS = ("flat", "hourly", "base", "total", "effect")
 MOST_CONC_MCG_ML = 2000  # label 3: the strongest that is sold
 MOST_SEGMENT_NG = 100_000_000  # what the wire takes; the label's daily maxima are the pump's to refuse
-PROGRAM_KEYS = ("name", "conc", "days", "bolus", *DAY_KEYS)
+PROGRAM_KEYS = ("name", "conc", "days", "bolus", "holiday", *DAY_KEYS)
+AROUND = ("patient", "supply")  # tables of a file that are no part of the program: see prescription_file.py
 EFFECT_KEYS = ("from", "to", "rate", "change")
 BOLUS_KEYS = ("volume", "time", "lockout", "allowance")
 PROGRAMS = Path(__file__).parent / "programs"
@@ -53,12 +58,13 @@ class Bolus:
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled program. `days` has `all`, or weekdays, or both (a weekday then overrides)."""
+    """A compiled program. `days` has `all`, or weekdays, or both (a weekday then overrides); it is empty in a taper."""
 
     name: str
     conc_mcg_ml: int
     days: Mapping[str, Segments]
     bolus: Bolus | None = None
+    taper: tuple[int, ...] = ()  # ng of each day of a drug holiday, day 1 first; empty = a program that goes on
 
     def canonical_lines(self) -> list[str]:
         """The sorted `key=value` lines whose SHA-256 is the hash."""
@@ -66,7 +72,7 @@ class Program:
         if self.bolus:
             lines += [f"bolus_{key}={value}" for key, (value, _) in self._bolus_values(self.bolus).items()]
         lines += [f"seg.{day}.{start // 60:02d}:{start % 60:02d}={dose}" for day, start, dose in self._segments()]
-        return sorted(lines)
+        return sorted(lines + taper_lines(self.taper))
 
     def hash(self) -> str:
         return hashlib.sha256("\n".join(self.canonical_lines()).encode()).hexdigest()[:16]
@@ -80,6 +86,8 @@ class Program:
                 yield "PROG:SET", {f"bolus_{key}": f"{value}{unit}"}
         for day, start, dose in self._segments():
             yield "PROG:SEG", {"day": day, "from": f"{start // 60:02d}:{start % 60:02d}", "dose": f"{dose}ng"}
+        for number, dose in enumerate(self.taper, 1):
+            yield "PROG:TAPER", {"day": str(number), "dose": f"{dose}ng"}
 
     def of_day(self, day: str) -> Segments:
         """The segments in force on a weekday."""
@@ -109,7 +117,8 @@ class Program:
 def load_program(path: Path) -> Program:
     """The program of a TOML file; InputError with file and key."""
     try:
-        return compile_program(load_toml(path))
+        table = load_toml(path)
+        return compile_program({key: table[key] for key in table if key not in AROUND})
     except InputError as error:
         raise error.in_file(path) from None
 
@@ -135,11 +144,28 @@ def compile_program(table: Table, where: str = "") -> Program:
     conc = whole(need(table, "conc", where), "concentration (mcg/mL)", inside(where, "conc"))
     if not 1 <= conc <= MOST_CONC_MCG_ML:
         raise InputError(inside(where, "conc"), f"{conc} mcg/mL is outside 1 to {MOST_CONC_MCG_ML}")
+    if "holiday" in table:
+        _only_holiday(table, where)
+        return Program(name, conc, {}, taper=_small_enough(parse_holiday(table["holiday"], inside(where, "holiday")), where))
     bolus = _bolus(table["bolus"], inside(where, "bolus")) if "bolus" in table else None
     days = _days(table, where)
-    if any(ng > MOST_SEGMENT_NG for segments in days.values() for _, ng in segments):
-        raise InputError(where, f"a segment holds more than {MOST_SEGMENT_NG} ng")
+    _small_enough([ng for segments in days.values() for _, ng in segments], where)
     return Program(name, conc, days, bolus)
+
+
+Doses = TypeVar("Doses", bound=Sequence[int])
+
+
+def _small_enough(doses: Doses, where: str) -> Doses:
+    if any(ng > MOST_SEGMENT_NG for ng in doses):
+        raise InputError(where, f"a segment holds more than {MOST_SEGMENT_NG} ng")
+    return doses
+
+
+def _only_holiday(table: Table, where: str) -> None:
+    other = [key for key in ("bolus", "days", *DAY_KEYS) if key in table]
+    if other:
+        raise InputError(inside(where, other[0]), "does not go with [holiday]: a taper has its own doses, and no boluses")
 
 
 def _bolus(value: object, where: str) -> Bolus:

@@ -100,7 +100,7 @@ class Pump:
             fields["hash"] = program.hash()
         if conc_mcg_ml is not None:
             fields["conc"] = f"{conc_mcg_ml}mcg/ml"
-        self._confirmed("THER:IMPORT", fields, confirm=True)
+        self.confirmed("THER:IMPORT", fields, confirm=True)
 
     # ---- dosing
 
@@ -109,14 +109,16 @@ class Pump:
         digest = self.stage(program)
         self.read_back(program)
         given = {"hash": digest, "attended": "yes", "route": "intrathecal", **(fields or {})}
-        return self._confirmed("PROG:COMMIT", given, confirm=confirm)
+        return self.confirmed("PROG:COMMIT", given, confirm=confirm)
 
-    def _confirmed(self, verb: str, fields: Mapping[str, str], *, confirm: bool) -> dict[str, str]:
+    def confirmed(
+        self, verb: str, fields: Mapping[str, str], *, confirm: bool, role: str | None = None, sign: bool = True
+    ) -> dict[str, str]:
         """Send a command; with `confirm` a pump that asks for a person is answered with the token of its refusal."""
         given = dict(fields)
         for _ in range(4):
             try:
-                return self.link.command(verb, given)
+                return self.link.command(verb, given, role=role, sign=sign)
             except Refused as refused:
                 if not (confirm and refused.code.startswith("CONFIRM_") and "confirm" in refused.fields):
                     raise

@@ -29,6 +29,7 @@ class Recorder:
         self._steps_per_turn, self._counts_per_turn = turn
         self._first: Counts | None = None
         self._true_zero_nl = 0.0
+        self._tip_zero_ng = 0.0
         self._open: dict[str, AlarmSpan] = {}
 
     def begin(self, expectation: Expectation) -> None:
@@ -38,6 +39,7 @@ class Recorder:
         self._first = self._pump.counts()
         if isinstance(self._target, UnixTarget):
             self._true_zero_nl = self._target.rig.delivered_nl
+            self._tip_zero_ng = self._target.rig.tip_ng
             expectation.base(self._target.rig.engine.total)
         if self._weighing:
             self._weighing.begin()
@@ -50,11 +52,18 @@ class Recorder:
     # ---- volumes since the first RUN
 
     def authorised_nl(self, counts: Counts) -> float:
-        return (counts.authorised - self._zero().authorised) * NL_PER_ML / self._spm()
+        return self.authorised_in_all_nl(counts) - self.authorised_in_all_nl(self._zero())
 
     def witnessed_nl(self, counts: Counts) -> float:
-        steps = (counts.witness - self._zero().witness) * self._steps_per_turn / self._counts_per_turn
-        return steps * NL_PER_ML / self._spm()
+        return self.witnessed_in_all_nl(counts) - self.witnessed_in_all_nl(self._zero())
+
+    def authorised_in_all_nl(self, counts: Counts) -> float:
+        """Since the pump's journal began."""
+        return counts.authorised * NL_PER_ML / self._spm()
+
+    def witnessed_in_all_nl(self, counts: Counts) -> float:
+        """Since the pump's journal began."""
+        return counts.witness * self._steps_per_turn * NL_PER_ML / (self._counts_per_turn * self._spm())
 
     def _zero(self) -> Counts:
         return self._first or Counts(0, 0, 0, 0, 0, 0, 0, 0)
@@ -89,6 +98,8 @@ class Recorder:
                 battery_mv=leading_int(stat.get("battery", "0")),
                 rate_ng_h=leading_int(stat.get("rate", "0")),
                 alarms=leading_int(stat.get("alarms", "0")),
+                programmed_ng=self.expectation.dose_ng(now_us),
+                tip_ng=self.tip_ng(),
             )
         )
         return stat
@@ -96,6 +107,10 @@ class Recorder:
     def _true_nl(self) -> float | None:
         """What the simulated rig really gave; nobody knows that of a real one."""
         return self._target.rig.delivered_nl - self._true_zero_nl if isinstance(self._target, UnixTarget) else None
+
+    def tip_ng(self) -> float | None:
+        """What left the catheter tip; the simulated rig follows each slug of drug through the line."""
+        return self._target.rig.tip_ng - self._tip_zero_ng if isinstance(self._target, UnixTarget) else None
 
     # ---- alarms and refusals
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hil import charts
 from hil.quantity import span_text
 from hil.result import Measurement, Result, limits_text, shown
+from hil.tip import TipCurve
 
 LONG_TIMELINE = 400
 
@@ -84,8 +85,16 @@ def _pictures(result: Result) -> list[Picture]:
             charts.deviation(result),
         ),
         Picture("Basal rate", "As the pump's status says it.", charts.rate(result)),
+        *(_of_tip(curve, result) for curve in result.tips if len(curve.t_s) > 1),
     ]
     if result.step_errors:
         caption = "Each step edge against the oracle's ideal curve: the largest of |k - ideal| and |k - 1 - ideal| in each stretch."
         found.append(Picture("Step error", caption, charts.step_error(result)))
     return found
+
+
+def _of_tip(curve: TipCurve, result: Result) -> Picture:
+    caption = f"Means over {curve.window_s / 3600:.3g} h of what leaves the catheter while the drug in the line changes: {curve.change}."
+    if curve.unbridged:
+        caption += " Dashed: the same program, had every volume been worked out with the new concentration from the refill on."
+    return Picture(f"Dose rate at the catheter tip, {curve.change}", caption, charts.tip(curve, result.since, result.evidence))

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from hil.tip import TipCurve
+
 PASSED = "passed"
 FAILED = "failed"
 UNUSABLE = "unusable"
@@ -78,6 +80,8 @@ class Sample:
     battery_mv: int
     rate_ng_h: float
     alarms: int
+    programmed_ng: float = 0.0
+    tip_ng: float | None = None  # what left the catheter tip; only the simulated rig knows
 
 
 @dataclass
@@ -102,12 +106,15 @@ class Result:
     uncertain_nl: float = 0.0  # what power cuts left in doubt; it is in the ledger and in its witness
     evaporation_mg_h: float | None = None  # by the blank before the run
     max_step_error: float | None = None
+    since: str = "first RUN"  # what all times count from
+    tip_ng: int | None = None  # dose that left the catheter tip
     measurements: list[Measurement] = field(default_factory=list)
     alarms: list[AlarmSpan] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     step_errors: list[tuple[float, float]] = field(default_factory=list)  # (s since the first RUN, largest in that stretch)
+    tips: list[TipCurve] = field(default_factory=list)  # one for each change of concentration
 
     def judge(self) -> None:
         """Passed, if every step went as promised and every figure is within its limits."""
@@ -121,7 +128,7 @@ class Result:
         return EXIT[self.verdict]
 
     def as_json(self) -> dict[str, Any]:
-        plain = {key: value for key, value in asdict(self).items() if key not in ("samples", "measurements", "step_errors")}
+        plain = {key: value for key, value in asdict(self).items() if key not in ("samples", "measurements", "step_errors", "tips")}
         plain["measurements"] = [m.as_json() for m in self.measurements]
         return plain
 

@@ -2,6 +2,7 @@
 
 title = "Night flex, spinal"            story = "..."
 program = "night-flex-spinal"           a file, a shipped program, or a [program] table
+requirements = ["R-TIT-1", "R-TIT-3"]   what a passed run is evidence of, for `make trace`
 days = 1                                what advance = "days" means; --days N overrides it
 
 [clock]    start = "2027-05-03 00:00"  offset = "+2 h"
@@ -9,7 +10,7 @@ days = 1                                what advance = "days" means; --days N ov
 [board]    overrides of the board's data            [rig]      overrides of the simulated rig
 [balance]  overrides of the simulated balance       [calibration]  overrides of CAL:SET
 [setup]    run = true, seed = 1, sample = "15 min", ticks_start, role
-[limits]   max_step_error, witness_percent, balance_percent, ledger_nl
+[limits]   max_step_error, witness_percent, balance_percent, ledger_nl, tip_percent
 [expected] volume = "175 uL" (per day of `days`), alarms = [...]
 [[timeline]]  see hil/steps.py
 """
@@ -20,6 +21,7 @@ import dataclasses
 import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ BOARD_FILE = Path(__file__).parent.parent / "boards" / "unix" / "board.py"
 MOST_DAYS = 3650
 TOP_KEYS = (
     "title", "story", "program", "days", "clock", "history", "board", "rig", "balance", "calibration", "setup", "limits",
-    "expected", "timeline",
+    "expected", "timeline", "requirements",
 )  # fmt: skip
 HISTORY_KEYS = ("population", "birth", "phase", "program", "screen", "effect", "increase_ago", "volume", "lot", "expiry")
 PHASES = ("screened", "first", "titration", "maintenance")
@@ -88,6 +90,7 @@ class Limits:
     witness_percent: float = 1.0
     balance_percent: float = 5.0
     ledger_nl: float = 10.0  # one step of the reference rig
+    tip_percent: float = 10.0  # of the dose rate, while another concentration comes through the line
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,14 @@ class Scenario:
     limits: Limits
     expected: Expected
     timeline: tuple[Step, ...]
+    requirements: tuple[str, ...] = ()
     folder: Path = field(default=Path())
+
+    @property
+    def dead_volume_nl(self) -> int:
+        """Of tubing and catheter, as the board states it."""
+        board = {**board_data(), **self.board}
+        return int(board["dead_volume_tubing_nl"]) + int(board["dead_volume_catheter_nl"])
 
     @property
     def needs_virtual(self) -> str | None:
@@ -158,28 +168,39 @@ def _scenario(table: Table, path: Path) -> Scenario:
     only_keys(table, TOP_KEYS, "")
     start, offset = _clock(_part(table, "clock"))
     history = _history(as_table(table["history"], "history"), path.parent) if "history" in table else None
-    rig = _dataclass(RigConfig, _part(table, "rig"), "rig", rtc_unix_s=start)
-    if history and "liquid_nl" not in _part(table, "rig"):
-        rig = dataclasses.replace(rig, liquid_nl=history.volume_nl)
+    program = _program(table["program"], "program", path.parent) if "program" in table else None
+    board = _board(_part(table, "board"))
     return Scenario(
         name=path.stem,
         title=as_text(need(table, "title", ""), "title"),
         story=as_text(need(table, "story", ""), "story").strip(),
-        program=_program(table["program"], "program", path.parent) if "program" in table else None,
+        program=program,
         days=as_int(table.get("days", 1), "days", 1, MOST_DAYS),
         start_unix_s=start,
         offset_min=offset,
         history=history,
-        board=_board(_part(table, "board")),
-        rig=rig,
+        board=board,
+        rig=_rig(_part(table, "rig"), start, board, history, program),
         balance=_dataclass(BalanceModel, _part(table, "balance"), "balance"),
         calibration=_calibration(_part(table, "calibration")),
         setup=_setup(_part(table, "setup")),
         limits=_dataclass(Limits, _part(table, "limits"), "limits"),
         expected=_expected(_part(table, "expected")),
         timeline=_timeline(need(table, "timeline", "")),
+        requirements=tuple(as_text(id, "requirements") for id in as_list(table.get("requirements", []), "requirements")),
         folder=path.parent,
     )
+
+
+def _rig(table: Table, start: int, board: Table, history: History | None, program: Program | None) -> RigConfig:
+    """The rig is as the board and the history say, save where the file says that it is not."""
+    given: dict[str, Any] = {"rtc_unix_s": start}
+    given.update({key: board[key] for key in ("dead_volume_tubing_nl", "dead_volume_catheter_nl") if key in board})
+    if history:
+        before = history.program or program
+        given.update(liquid_nl=history.volume_nl, conc_mcg_ml=float(before.conc_mcg_ml) if before else 0.0)
+    rig: RigConfig = _dataclass(RigConfig, table, "rig", **given)
+    return rig
 
 
 def _timeline(value: object) -> tuple[Step, ...]:
@@ -189,9 +210,16 @@ def _timeline(value: object) -> tuple[Step, ...]:
     return steps
 
 
+@cache
+def board_data() -> Mapping[str, Any]:
+    """The reference board, as its file has it."""
+    data: Mapping[str, Any] = runpy.run_path(str(BOARD_FILE))["BOARD"]
+    return data
+
+
 def _board(table: Table) -> Table:
     """Overrides of the board's data: its own keys, values of their kind."""
-    data = runpy.run_path(str(BOARD_FILE))["BOARD"]
+    data = board_data()
     only_keys(table, data, "board")
     return {key: _like(value, data[key], inside("board", key)) for key, value in table.items()}
 

@@ -9,7 +9,8 @@
 | `commit = "name or file"` | stage, read back and commit a program, or a table in place; `confirm = true` answers yes |
 | `fault = "motor_slips"` | begin a fault of the rig, `with = { percent = 5 }`; `clear = "motor_slips"` ends it |
 | `port = "open"` | the catheter access port: open or closed |
-| `person = "withdraw"` | a person at the rig: withdraw, fill (`volume`), new_battery, new_tube |
+| `person = "withdraw"` | a person at the rig: withdraw (`leave` a volume), fill (`volume`, `conc`), new_battery, new_tube, new_catheter, |
+|  | disconnect and connect (catheter and tubing) |
 | `set_clock = "+1 h"` | TIME: shifted, or set to `"2027-05-04 03:00"` |
 | `power_cut = { outage = "10 min", clock = "kept" }` | battery out and in again; clock kept or lost |
 | `hang = true` | the processor stops computing (its watchdog must restart it) |
@@ -57,9 +58,11 @@ from hil.plant import faults
 from hil.quantity import clock_minutes, whole
 from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, inside, need, one_of, only_keys
 
-PARTS = ("stat", "account", "supplies", "therapy", "motion")
-COUNTS = ("authorised_nl", "witnessed_nl", "balance_nl", "basal_steps", "bolus_steps", "pulses", "time_s")
-PERSON_ACTS = ("withdraw", "fill", "new_battery", "new_tube")
+PARTS = ("stat", "account", "supplies", "therapy", "motion", "caps", "trial")
+COUNTS = (
+    "authorised_nl", "witnessed_nl", "balance_nl", "basal_steps", "bolus_steps", "pulses", "time_s", "tip_ng", "programmed_ng",
+)  # fmt: skip
+PERSON_ACTS = ("withdraw", "fill", "new_battery", "new_tube", "new_catheter", "connect", "disconnect")
 
 
 MOST_SPAN_MS = 3650 * 86_400_000
@@ -162,8 +165,12 @@ def _person(table: Table, value: object, where: str) -> Action:
     act = one_of(value, PERSON_ACTS, inside(where, "person"))
     if (act == "fill") != ("volume" in table):
         raise InputError(inside(where, "volume"), "goes with person = fill, and only with it")
-    volume = whole(table["volume"], "volume (nL)", inside(where, "volume")) if act == "fill" else None
-    return Person(act, volume)
+    for key, of in (("conc", "fill"), ("leave", "withdraw")):
+        if key in table and act != of:
+            raise InputError(inside(where, key), f"goes with person = {of}, and only with it")
+    conc = whole(table["conc"], "concentration (mcg/mL)", inside(where, "conc")) if "conc" in table else None
+    key = "volume" if act == "fill" else "leave"
+    return Person(act, whole(table[key], "volume (nL)", inside(where, key)) if key in table else None, conc)
 
 
 def _set_clock(table: Table, value: object, where: str) -> Action:
@@ -254,7 +261,7 @@ _PARSERS: dict[str, tuple[Parser, tuple[str, ...]]] = {
     "fault": (_fault, ("with",)),
     "clear": (_clear, ()),
     "port": (_port, ()),
-    "person": (_person, ("volume",)),
+    "person": (_person, ("volume", "conc", "leave")),
     "set_clock": (_set_clock, ()),
     "power_cut": (_power_cut, ()),
     "hang": (_hang, ()),

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pump_rig import DAY_MS, HOUR_MS, NIGHT_FLEX, PumpRig, flat
 
+from doseloop import snapshot
 from doseloop.line import Fill
 from doseloop.program import Program
 from doseloop.supplies import dose_ahead_ng, time_until_used_ms
@@ -119,11 +120,11 @@ def test_a_refusal_changes_nothing(verb, fields, code):
     rig = PumpRig().take_over(NIGHT_FLEX, bolus=BOLUS).run()
     rig.advance(10_000)
     rig.pump.advance(rig.pump.clock.elapsed)
-    before = rig.pump.state()
+    before = snapshot.dump(rig.pump)
     if code == "SESSION":
         rig.link.session = type(rig.link.session)(rig.link.session.boot, "00000000", rig.link.session.nonce, {})
     assert rig.refused(verb, **fields) == code
-    assert rig.pump.state() == before
+    assert snapshot.dump(rig.pump) == before
 
 
 @pytest.mark.req("R-CAL-2")

@@ -88,6 +88,98 @@ def test_a_slip_that_nobody_told_the_oracle_of_is_seen_by_the_witness(tmp_path: 
     assert code == 1 and failed == ["motion witness against oracle"]
 
 
+# ---- the drug on its way to the tip
+
+REFILL = (
+    'path = "septum", fluid = "drug", drug = "baclofen", volume = "18000000nl", conc = "2000mcg/ml", lot = "B-1",'
+    ' expiry = "2028-06-30", withdrawn = "18000000nl", stored = "ok", attended = "yes"'
+)
+STRONGER = f"""
+[[timeline]]
+command = "STOP"
+[[timeline]]
+person = "withdraw"
+[[timeline]]
+person = "fill"
+volume = "18 mL"
+conc = "2000 mcg/mL"
+[[timeline]]
+command = "RES:REFILL"
+fields = {{ {REFILL} }}
+[[timeline]]
+commit = {{ name = "stronger", conc = "2000 mcg/mL", flat = "1000 mcg/day" }}
+[[timeline]]
+command = "RUN"
+[[timeline]]
+advance = "20 h"
+[[timeline]]
+check = {{ supplies = {{ line = "2000mcg/ml", bridge = "0nl" }} }}
+"""
+
+
+@pytest.mark.req("R-CON-3")
+def test_a_change_of_concentration_is_followed_to_the_tip_and_the_dose_rate_has_no_step(tmp_path: Path) -> None:
+    path = Path(written(tmp_path, "7 h", extra=STRONGER))
+    text = path.read_text().replace('flat = "350 mcg/day"', 'flat = "1000 mcg/day"').replace("alarms = []\n", "")
+    path.write_text(text)
+    code, found = run(tmp_path, str(path))
+    assert (code, found["reason"]) == (0, "")
+    assert isinstance(found["tip_ng"], int) and found["tip_ng"] == pytest.approx(1_000_000 * 27 / 24, rel=0.01)
+    figures = {m["name"]: m["value"] for m in found["measurements"]}
+    assert abs(figures["tip rate off the program, 500 to 2000 mcg/mL, 1 h windows"]) < 4
+    assert figures["the same, had the pump not bridged"] == pytest.approx(-75, abs=1)
+    assert "Dose rate at the catheter tip" in (tmp_path / "out" / "report.html").read_text()
+
+
+TRIAL = """
+title = "A screening dose"
+story = "One dose, and the pump's questions are answered."
+[setup]
+run = false
+[expected]
+alarms = []
+[[timeline]]
+command = "THER:RECORD"
+fields = { population = "cerebral", birth = "1980-05-01", injury = "2027-01-01" }
+expect = "CONFIRM_INJURY"
+[[timeline]]
+command = "THER:RECORD"
+fields = { population = "cerebral", birth = "1980-05-01", injury = "2027-01-01" }
+confirm = true
+[[timeline]]
+person = "withdraw"
+[[timeline]]
+person = "fill"
+volume = "10 mL"
+conc = "50 mcg/mL"
+[[timeline]]
+command = "RES:REFILL"
+fields = { FIELDS }
+[[timeline]]
+command = "DOSE:PRIME"
+fields = { volume = "240000nl", path = "pump", connected = "no" }
+confirm = true
+[[timeline]]
+advance = "4 min"
+[[timeline]]
+command = "DOSE:SCREEN"
+fields = { dose = "50mcg", path = "pump", attended = "yes" }
+[[timeline]]
+advance_until = { stat = { outcome = "DONE" }, within = "61 s", every = "1 s" }
+[[timeline]]
+check = { trial = { last = "50mcg", outcome = "DONE" }, counts = { authorised_nl = 1000000 } }
+"""
+
+
+@pytest.mark.req("R-SCR-2", "R-CON-4", "R-POP-1")
+def test_a_screening_dose_begins_the_account_and_all_of_it_leaves_the_tip(tmp_path: Path) -> None:
+    refill = REFILL.replace("2000mcg/ml", "50mcg/ml").replace("18000000nl", "10000000nl", 1)
+    (tmp_path / "trial.toml").write_text(TRIAL.replace("FIELDS", refill))
+    code, found = run(tmp_path, str(tmp_path / "trial.toml"))
+    assert (code, found["reason"], found["since"]) == (0, "", "first screening dose")
+    assert found["expected_nl"] == 1_000_000 and found["tip_ng"] == pytest.approx(50_000, rel=0.01)
+
+
 # ---- a serial line that fails
 
 

@@ -30,13 +30,17 @@ MUTANTS = {
         "port.py", 'raise Refusal("CATHETER_PORT"', 'return Refusal("CATHETER_PORT"', "test_account.py",
     ),
     "a switch believed at its first closed reading": ("port.py", "_CLOSED_MS = const(1_000)", "_CLOSED_MS = const(0)", "test_watch.py"),
-    "a stop that is forgotten over a power cut": ("pump.py", '"run": self.run,', '"run": True,', "test_watch.py"),
+    "a stop that is forgotten over a power cut": ("snapshot.py", '"run": pump.run,', '"run": True,', "test_watch.py"),
     "a reservation that is not booked": ("boot.py", "ledger.book_uncertain(open_steps)", "pass", "test_account.py"),
+    "a change of concentration without a bridge": (
+        "line.py", 'self.until = count + _steps_over(self._parts_nl["both"], steps_per_ml)', "pass", "test_bridge.py",
+    ),
+    "a bridge that forgets what a power cut left open": ("line.py", "self.until += steps", "pass", "test_bridge.py"),
 }  # fmt: skip
 
 
 @pytest.mark.slow
-@pytest.mark.req("R-TIT-1", "R-PRF-4", "R-CAP-1", "R-BOL-2", "R-OVD-1")
+@pytest.mark.req("R-TIT-1", "R-PRF-4", "R-CAP-1", "R-BOL-2", "R-OVD-1", "R-CON-3")
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_seen(name, tmp_path):
     file, old, new, guard = MUTANTS[name]

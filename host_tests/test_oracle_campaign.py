@@ -10,9 +10,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from oracle_rig import MCG, MONDAY, flat, refill, taken_over, with_bolus
+from oracle_rig import MCG, MONDAY, flat, refill, taken_over, taper, with_bolus
 
-from hil.oracle import Program, Site, consumed_nl, flat_lines, lasts_ms, low_in_ms, refill_by_s, rules
+from hil.oracle import Bridge, Program, Site, consumed_nl, flat_lines, lasts_ms, low_in_ms, refill_by_s, rules
 from hil.oracle.program import DAY_MS, HOUR_MS, WEEK_MS
 
 DOSES = [60, 80, 100, 104, 110, 115, 120, 130, 150, 169]
@@ -171,6 +171,24 @@ def test_the_refill_date_is_when_the_threshold_is_reached_or_72_h_are_left():
     assert low_in_ms(fast, 0, 12_000_000) == 9 * DAY_MS
     assert low_in_ms(fast, 0, 2_999_999) == 0
     assert low_in_ms(slow, 0, 2_000_000) == 0
+
+
+@pytest.mark.req("R-FIL-3", "R-HOL-1")
+def test_the_forecast_of_a_holiday_follows_its_taper_to_the_zero():
+    holiday = taper(100, 14, 100)  # 200 uL a day
+    assert low_in_ms(holiday, 0, 4_000_000) == 10 * DAY_MS
+    assert low_in_ms(holiday, 9 * DAY_MS, 2_200_000) == DAY_MS
+    assert low_in_ms(holiday, 0, 5_000_000) is None
+    assert low_in_ms(holiday, 14 * DAY_MS, 2_000_001) is None
+    assert lasts_ms(taper(100, 14, 80), 0, 200_000 + 80_000) == DAY_MS + DAY_MS // 2
+
+
+@pytest.mark.req("R-FIL-3", "R-CON-3")
+def test_the_forecast_knows_that_old_drug_leaves_first():
+    program = flat(100, 1000)  # 100 uL a day; the old drug at half the concentration 200 uL
+    assert low_in_ms(program, 0, 2_300_000) == 3 * DAY_MS
+    assert low_in_ms(program, 0, 2_300_000, bridge=Bridge(500, 200_000)) == 2 * DAY_MS
+    assert lasts_ms(program, 0, 100_000, Bridge(500, 200_000)) == DAY_MS // 2
 
 
 @pytest.mark.req("R-FIL-3")

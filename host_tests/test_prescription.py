@@ -25,23 +25,27 @@ def effect(start: str, end: str, **keys: str) -> dict[str, str]:
 # ---- R-PRF-2 and the label's example
 
 
+@pytest.mark.req("R-PRF-2")
 def test_the_labels_twenty_percent_at_night_is_shipped_and_exact() -> None:
     shipped = load_program(find_program("night-flex-spinal"))
     assert shipped.days == {"all": ((0, 266_000), (1140, 84_000))}  # 19 h of 14,000 and, from 19:00, 5 h of 16,800 ng/h
     assert shipped.day_ng("mon") == 350_000
 
 
+@pytest.mark.req("R-PRF-2")
 def test_changes_begin_two_hours_before_the_wanted_effect() -> None:
     made = program(base="10 mcg/h", effect=[effect("14:00", "16:00", rate="12 mcg/h")])
     assert made.days["all"] == ((0, 120_000), (720, 24_000), (840, 100_000))
 
 
+@pytest.mark.req("R-PRF-2")
 def test_an_effect_soon_after_midnight_reaches_into_the_weekday_before() -> None:
     made = program(flat="240 mcg/day", days={"sat": {"base": "10 mcg/h", "effect": [effect("01:00", "05:00", rate="12 mcg/h")]}})
     assert made.of_day("fri") == ((0, 230_000), (1380, 12_000))
     assert made.of_day("sat") == ((0, 36_000), (180, 210_000))
 
 
+@pytest.mark.req("R-DOSE-1")
 @given(st.integers(1, 2_003_000))
 def test_a_flat_day_is_one_even_segment_of_exactly_its_dose(dose_ng: int) -> None:
     assert program(flat=f"{dose_ng} ng/day").days == {"all": ((0, dose_ng),)}
@@ -53,6 +57,7 @@ def test_hourly_rates_sum_to_their_day(rates: list[int]) -> None:
     assert made.day_ng("wed") == sum(rates)
 
 
+@pytest.mark.req("R-DOSE-1", "R-PRF-2")
 @given(st.integers(10_000, 2_000_000), st.integers(0, 23), st.integers(1, 12), st.integers(-50, 100))
 def test_a_total_with_an_effect_is_exactly_the_total(dose_ng: int, start: int, hours: int, percent: int) -> None:
     made = program(

@@ -13,6 +13,7 @@ import pytest
 from hil import result
 from hil.report import page
 from hil.result import AlarmSpan, Measurement, Outcome, Result, Sample
+from hil.tip import TipCurve
 
 DESIGN_FIELDS = {
     "verdict", "target", "evidence", "scenario", "seed", "versions", "virtual_s", "wall_s", "expected_nl", "authorised_nl",
@@ -54,6 +55,26 @@ def test_the_page_stands_alone_and_marks_every_figure_with_its_evidence(a_day: R
     assert not re.search(r'(?:src|href)="(?!#)|url\((?!#)|@import', html)
     assert html.count("<svg") == 5
     assert html.count("SIMULATED") >= 3 and "Not a medical device" in html
+
+
+def test_a_change_of_concentration_has_a_picture_of_the_dose_rate_at_the_tip(a_day: Result) -> None:
+    hours = [3600.0 * i for i in range(24)]
+    rates = [25_000.0] * 24
+    a_day.tips = [
+        TipCurve(500.0, 2000.0, 14_400.0, 31_680.0, 3600.0, hours, rates, rates, [6_250.0] * 24),
+        TipCurve(0.0, 2000.0, 14_400.0, None, 3600.0, hours, rates, rates, []),
+    ]
+    html = page(a_day)
+    assert html.count("<svg") == 7
+    assert (
+        "Dose rate at the catheter tip, 500 to 2000 mcg/mL" in html and "Dose rate at the catheter tip, a new line to 2000 mcg/mL" in html
+    )
+
+
+@pytest.mark.req("R-CON-3")
+def test_the_largest_deviation_of_the_tip_keeps_its_sign_and_leaves_out_where_the_pump_stood() -> None:
+    curve = TipCurve(500.0, 2000.0, 0.0, None, 3600.0, [0.0] * 4, [100.0, 100.0, 100.0, 2.0], [90.0, 104.0, 100.0, 9.0], [400.0] * 4)
+    assert (curve.largest_deviation(curve.at_tip), curve.largest_deviation(curve.unbridged)) == (-10.0, 300.0)
 
 
 def test_what_people_wrote_is_escaped(a_day: Result) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from hil import cli
-from hil.actions import Advance, Command, Repeat
+from hil.actions import Advance, Check, Command, Person, Repeat
 from hil.conditions import condition
 from hil.errors import BenchError, InputError
+from hil.runner import planned_ms
 from hil.scenario import load_scenario, shipped_scenarios
 
 HEAD = 'title = "t"\nstory = "s"\nprogram = "night-flex-spinal"\n'
@@ -18,6 +19,10 @@ STEP = HEAD + "[[timeline]]\n"
 OF_THE_ISSUE = {
     "first-day-spinal", "night-flex-spinal", "pediatric-274", "max-dose-2003", "titration-caps", "reservoir-runs-low", "battery-fades",
     "port-bolus-refused", "motor-stalls", "bolus-lockout", "lost-reply", "week-through-everything",
+}  # fmt: skip
+OF_THE_THERAPY = {
+    "whole-way-spinal", "whole-way-cerebral", "whole-way-child", "screening-fails", "effect-over-8-hours", "drug-holiday",
+    "holiday-broken-off", "overdose", "refill-discrepancy", "expired-vial", "concentration-change", "bridge-power-cut",
 }  # fmt: skip
 
 
@@ -32,6 +37,16 @@ def scenario(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
 
 def test_all_scenarios_of_the_first_landing_are_shipped() -> None:
     assert {path.stem for path in shipped_scenarios()} >= OF_THE_ISSUE
+
+
+def test_the_whole_way_of_a_therapy_is_shipped() -> None:
+    assert {path.stem for path in shipped_scenarios()} >= OF_THE_THERAPY
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_THERAPY))
+def test_a_story_of_days_says_how_much_virtual_time_it_takes(name: str) -> None:
+    loaded = load_scenario(next(path for path in shipped_scenarios() if path.stem == name))
+    assert "virtual" in loaded.story and planned_ms(loaded) < 40 * 86_400_000
 
 
 @pytest.mark.parametrize("path", shipped_scenarios(), ids=lambda path: path.stem)
@@ -77,6 +92,28 @@ def test_a_scenario_that_touches_the_rig_says_why_it_needs_the_simulated_one(tmp
     assert "timeline[0]" in (scenario(tmp_path, STEP + 'fault = "motor_stalled"\n').needs_virtual or "")
 
 
+def test_the_line_of_the_rig_is_as_the_board_and_the_history_say(tmp_path: Path) -> None:
+    history = '[history]\npopulation = "spinal"\nbirth = "1980-05-01"\nphase = "maintenance"\nscreen = "50 mcg"\n'
+    loaded = scenario(tmp_path, HEAD + "[board]\ndead_volume_catheter_nl = 80000\n" + history + '[[timeline]]\nadvance = "1 h"\n')
+    assert (loaded.dead_volume_nl, loaded.rig.dead_volume_catheter_nl, loaded.rig.conc_mcg_ml) == (180_000, 80_000, 2000.0)
+
+
+def test_a_rig_can_be_other_than_its_board_says(tmp_path: Path) -> None:
+    loaded = scenario(tmp_path, HEAD + '[rig]\ndead_volume_tubing_nl = 150000\n[[timeline]]\nadvance = "1 h"\n')
+    assert (loaded.dead_volume_nl, loaded.rig.dead_volume_tubing_nl, loaded.rig.conc_mcg_ml) == (240_000, 150_000, 0.0)
+
+
+def test_a_person_fills_another_concentration_and_leaves_a_rest(tmp_path: Path) -> None:
+    steps = 'timeline = [{ person = "withdraw", leave = "0.4 mL" }, { person = "fill", volume = "18 mL", conc = "2000 mcg/mL" }]\n'
+    withdraw, fill = (step.action for step in scenario(tmp_path, HEAD + steps).timeline)
+    assert (withdraw, fill) == (Person("withdraw", 400_000), Person("fill", 18_000_000, 2000))
+
+
+def test_caps_and_the_trial_can_be_checked(tmp_path: Path) -> None:
+    action = scenario(tmp_path, STEP + 'check = { caps = { most = "150000ng" }, trial = { next = "75mcg" } }\n').timeline[0].action
+    assert isinstance(action, Check) and action.parts.keys() == {"caps", "trial"}
+
+
 @pytest.mark.parametrize(
     ("written", "yes", "no"),
     [
@@ -117,6 +154,8 @@ def test_conditions_on_values_of_the_wire(written: object, yes: str, no: str) ->
         (STEP + 'fault = "motor_stops"\n', "no fault is called 'motor_stops'"),
         (STEP + 'fault = "motor_slips"\n', "timeline[0].fault: fault motor_slips"),
         (STEP + 'person = "fill"\n', "timeline[0].volume"),
+        (STEP + 'person = "withdraw"\nconc = "500 mcg/mL"\n', "timeline[0].conc: goes with person = fill"),
+        (STEP + 'person = "connect"\nleave = "1 mL"\n', "timeline[0].leave: goes with person = withdraw"),
         (STEP + 'set_clock = "tomorrow"\n', "no date and time"),
         (STEP + 'power_cut = { outage = "1 min", clock = "broken" }\n', "not one of kept, lost"),
         (STEP + 'measure = "m"\nof = "weight"\nsince = "x"\n', "'weight' is not one of authorised_nl"),

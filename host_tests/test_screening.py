@@ -195,6 +195,7 @@ def test_without_a_positive_response_no_chronic_program_is_taken_and_a_new_trial
         rig.link.command("SCREEN:NEW", {}, role="operator")
     assert refused.value.code == "ROLE"
     assert code_of(rig, "SCREEN:NEW") == "OK"
+    rig.do("LINE:NEW", part="both")
     fill(rig, 50)
     assert screen_code(rig, 100) == "SCREEN_DOSE"  # from the beginning
     assert screen_code(rig, 50) == "OK"

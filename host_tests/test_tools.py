@@ -30,6 +30,7 @@ def test_integers_and_words_pass_the_float_check(line):
 
 
 @pytest.mark.req("R-UNIT-1")
+@pytest.mark.exhaustive("every line of the firmware, and of the boards' parts of it")
 def test_no_float_takes_part_in_the_firmware():
     assert [line for path in (ROOT / "firmware").rglob("*.py") for line in offences(path)] == []
 

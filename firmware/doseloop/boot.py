@@ -3,7 +3,7 @@
 After any reset: nothing is made up, nothing is withheld (R-ALM-11). Only storage without a good copy withholds basal.
 """
 
-from doseloop import label, records
+from doseloop import label, records, snapshot
 from doseloop.bolus import CATEGORY, Delivery
 from doseloop.hal import BOOT_WATCHDOG
 from doseloop.ledger import DOSE, PRIME
@@ -23,7 +23,7 @@ def restore(pump):
     last = pump.keeper.journal.newest("acct")
     outage_ms = _go_on_with_time(pump, last, state)
     if state:
-        pump.load_state(state)
+        snapshot.load(pump, state)
     if last:
         _restore_account(pump, state)
     if last and verdict == "none":

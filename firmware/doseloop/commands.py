@@ -70,7 +70,7 @@ VERBS = {
     "PROG:COMMIT": (
         "operator",
         _with(
-            {"hash": ("h", 16), "confirm?": ("h", 8), "reason?": ("w", ("OVERDOSE",)), "attended?": _YES, "route?": ("t", 16)},
+            {"hash": ("h", 16), "confirm?": ("h", 8), "reason?": ("w", ("OVERDOSE",)), "attended?": _YES, "route?": ("t", 24)},
             _OBSERVE,
             _DATED,
         ),
@@ -82,7 +82,7 @@ VERBS = {
         "operator",
         _with(
             {"dose": ("q", "mcg", 1, 1000), "path": ("t", 24), "time?": ("q", "s", SCREEN_TIME_S, SCREEN_TIME_MOST_S)},
-            {"attended?": _YES, "route?": ("t", 16)},
+            {"attended?": _YES, "route?": ("t", 24)},
             _DATED,
         ),
     ),

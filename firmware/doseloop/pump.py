@@ -4,7 +4,7 @@ Delivering means: RUN is in force, a program is committed, and no alarm that sto
 change goes the same way: settle the chain so the account is exact, change, let it flow again.
 """
 
-from doseloop import records
+from doseloop import records, snapshot
 from doseloop.alarms import LOWEST, NO_BOLUS, STOP, Alarms
 from doseloop.basal import Basal
 from doseloop.battery import Battery
@@ -17,7 +17,6 @@ from doseloop.ledger import DOSE, Ledger, reservation
 from doseloop.line import Line
 from doseloop.port import Port
 from doseloop.supplies import Reservoir
-from doseloop.taper import make_program
 from doseloop.therapy import ORDINARY, Therapy
 from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, unix_days
 from doseloop.windows import MotionWatch, Windows
@@ -187,48 +186,7 @@ class Pump:
         if self.keeper.holding:
             self.keeper.dirty = True
         else:
-            self.keeper.save(self.state())
-
-    def state(self):
-        return {
-            "run": self.run,
-            "program": self.basal.program.lines if self.basal.program else None,
-            "taper_from": self.basal.program.start if self.basal.program and self.basal.program.is_taper else None,
-            "offset": self.clock.offset_min,
-            "observe": self.observe_until,
-            "calibration": self.calibration,
-            "line": self.line.dump(),
-            "imported": self.imported,
-            "deliveries": self.deliveries.dump(),
-            "at": self.clock.elapsed,
-            "clock_moving": self.clock_moving,
-            "therapy": self.therapy.dump(self.basal.program),
-            "ledger": self.ledger.dump(),
-            "reservoir": self.reservoir.dump(),
-            "basal": self.basal.dump(),
-            "alarms": list(self.alarms.dump()),
-            "battery": self.battery.dump(),
-        }
-
-    def load_state(self, state):
-        self.run = state["run"]
-        lines = state["program"]
-        self.basal.program = make_program(lines) if lines else None
-        if lines and self.basal.program.is_taper:
-            self.basal.program.start = state["taper_from"]
-        self.observe_until = state["observe"]
-        self.calibration = state["calibration"]
-        self.line.load(state["line"])
-        self.imported = state["imported"]
-        self.deliveries.load(state["deliveries"])
-        self.therapy.load(state["therapy"], make_program, self.basal.program)
-        self.ledger.load(state["ledger"])
-        self.reservoir.load(state["reservoir"])
-        self.basal.load(state["basal"])
-        self.alarms.load(bytes(state["alarms"]))
-        self.battery.load(state["battery"])
-        if self.calibration:
-            self.ledger.steps_per_ml = self.calibration["spm"]
+            self.keeper.save(snapshot.dump(self))
 
     def _log_alarm(self, text):
         self.keeper.log(records.ALARM, text)

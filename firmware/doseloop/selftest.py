@@ -1,6 +1,6 @@
 """The self-test at start: what must be seen to work before a bolus is allowed (R-BOL-3). It never withholds basal (R-ALM-11)."""
 
-from doseloop import records
+from doseloop import records, snapshot
 from doseloop.taper import make_program
 
 _PLAUSIBLE_MV = (1500, 6000)
@@ -26,7 +26,7 @@ def _program_copy(pump):
 
 def _storage(pump):
     """What is written can be read back."""
-    pump.keeper.save(pump.state())
+    pump.keeper.save(snapshot.dump(pump))
     return pump.keeper.load()[1] == "good"
 
 

@@ -216,7 +216,8 @@ def _caps(pump):
     if not pump.clock.is_set() and pump.therapy.birth:
         raise Refusal("CLOCK_LOST", "the time of day is unset, and caps need the age; TIME set=..s offset=..min first")
     today = pump.clock.today() if pump.clock.is_set() else None
-    return caps.find_caps(pump.therapy, today, now) + caps.history(pump.therapy, now, pump.delivering)
+    offset = [("offset", "%dmin" % pump.clock.offset_min)]
+    return caps.find_caps(pump.therapy, today, now) + caps.history(pump.therapy, now, pump.delivering) + offset
 
 
 def _trial(pump):

@@ -31,9 +31,9 @@ class Reservoir:
         """What the head can still draw: the residual volume stays in."""
         return max(0, self.remaining_nl() - self.residual_nl)
 
-    def fill(self, conc):
-        """line.Fill: which volume is drawn for a dose, `conc` after the bridge."""
-        return fill_of(self._ledger.line, self._ledger.steps[DOSE], self._ledger.steps_per_ml, conc)
+    def fill(self):
+        """line.Fill: which volume is drawn for a dose."""
+        return fill_of(self._ledger.line, self._ledger.steps[DOSE], self._ledger.steps_per_ml, self.conc)
 
     def check_refill(self, volume_nl, conc, withdrawn_nl, expiry, today, fluid):
         """Refusal EXPIRED, RESIDUAL or CAPACITY, in this order; returns what is then in the reservoir, nL (R-FIL-2)."""
@@ -119,14 +119,14 @@ def is_low(reservoir, program, course_ms):
         ahead_ng = program.daily.ceil() * label.RESERVOIR_FORECAST_MS // DAY_MS
     else:
         ahead_ng = dose_ahead_ng(program, course_ms, label.RESERVOIR_FORECAST_MS)
-    return reservoir.usable_nl() < reservoir.fill(program.conc).nl_for(ahead_ng)
+    return reservoir.usable_nl() < reservoir.fill().nl_for(ahead_ng)
 
 
 def refill_due_ms(reservoir, program, course_ms, limit_ms=3650 * DAY_MS):
     """ms until RESERVOIR_LOW comes on at the program plus allowance (R-FIL-3): threshold, or 72 h before usable runs out."""
     if is_low(reservoir, program, course_ms):
         return 0
-    fill = reservoir.fill(program.conc)
+    fill = reservoir.fill()
     to_threshold = time_until_used_ms(program, course_ms, reservoir.remaining_nl() - reservoir.threshold_nl, fill, limit_ms)
     to_empty = time_until_used_ms(program, course_ms, reservoir.usable_nl(), fill, limit_ms + label.RESERVOIR_FORECAST_MS)
     return min(to_threshold, to_empty - 72 * HOUR_MS)

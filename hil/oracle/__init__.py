@@ -16,7 +16,7 @@ It takes nothing from the firmware nor from the rest of the bench.
 """
 
 from .caps import Caps
-from .forecast import consumed_nl, lasts_ms, low_in_ms, refill_by_s
+from .forecast import Bridge, consumed_nl, lasts_ms, low_in_ms, refill_by_s
 from .program import Bolus, Doses, Program, ProgramError, Segment, flat_day, flat_lines, program_hash, taper_lines
 from .record import Record, Site
 from .rules import Order
@@ -25,6 +25,7 @@ from .verdict import Verdict
 
 __all__ = [
     "Bolus",
+    "Bridge",
     "Caps",
     "Doses",
     "Order",

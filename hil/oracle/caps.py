@@ -6,7 +6,8 @@ Readings:
 - `least` is the smallest that the decrease rule leaves without OVERDOSE: a fifth below the highest in force in the last 24 h, the dose
   before an increase of the last 24 h, or the one last run, whichever is lowest; 0 where the rule does not hold.
 - `wait` is the longer of FIRST_24H and TOO_SOON, also where a return would be free of TOO_SOON; 0 where no increase is measured.
-- `why` is the code that forbids one ng more than the program last run, the first in the order; none if such a commit could pass.
+- `why` is the code that forbids one ng more than the program last run, the first in the order; a right to return aside, which `return`
+  shows. While no program may be committed, `least` is 0.
 - Without a clock a child counts as under 12.
 """
 
@@ -47,12 +48,11 @@ class Caps:
 def caps(r: Record, at_ms: int) -> Caps:
     """The caps at an elapsed time."""
     recent, before, licence = r.recent(at_ms), r.before(at_ms) or NOTHING, r.licence(at_ms)
-    limits = _limits(r, at_ms)
     return Caps(
-        most_ng=min(limits.values()),
+        most_ng=min(_limits(r, at_ms, r.return_to(at_ms)).values()),
         least_ng=least_ng(r, at_ms),
         wait_ms=wait_ms(r, at_ms),
-        why=_why(r, at_ms, limits),
+        why=_why(r, at_ms),
         return_ng=floor_ng(r.return_to(at_ms)),
         top_daily=max((one.daily for one in recent), default=0),
         top_low=max((one.low for one in recent), default=0),
@@ -64,8 +64,8 @@ def caps(r: Record, at_ms: int) -> Caps:
     )
 
 
-def _limits(r: Record, at_ms: int) -> dict[str, int]:
-    """The most in whole ng by each code that sets one."""
+def _limits(r: Record, at_ms: int, right: Ng) -> dict[str, int]:
+    """The most in whole ng by each code that sets one, with a right to return to a dose."""
     if r.phase in rules.UNTREATED:
         return {"NOT_SCREENED": 0}
     found = {"DAILY_MAX": label.daily_max_ng(r.patient.population, r.age(at_ms))}
@@ -73,12 +73,12 @@ def _limits(r: Record, at_ms: int) -> dict[str, int]:
     if cap is not None:
         found["START_CAP"] = floor_ng(cap)
     base = r.doses(at_ms)
-    return found if base is None or r.over(at_ms) else {**found, **_step_limits(r, at_ms, base)}
+    return found if base is None or r.over(at_ms) else {**found, **_step_limits(r, at_ms, base, right)}
 
 
-def _step_limits(r: Record, at_ms: int, base: Doses) -> dict[str, int]:
+def _step_limits(r: Record, at_ms: int, base: Doses, right: Ng) -> dict[str, int]:
     """The same by the rules that measure from the program last run."""
-    last_ng, right_ng = floor_ng(base.daily), floor_ng(r.return_to(at_ms))
+    last_ng, right_ng = floor_ng(base.daily), floor_ng(right)
     found = {"STEP_CAP": max(floor_ng(percent_of(100 + rules.step_percent(r), base.daily)), right_ng)}
     for code, _ in rules.waits(r, at_ms):
         found[code] = last_ng if code == "FIRST_24H" else max(last_ng, right_ng)
@@ -87,9 +87,9 @@ def _step_limits(r: Record, at_ms: int, base: Doses) -> dict[str, int]:
     return found
 
 
-def _why(r: Record, at_ms: int, limits: dict[str, int]) -> str:
+def _why(r: Record, at_ms: int) -> str:
     base = r.doses(at_ms) or NOTHING
-    forbidding = [code for code, most_ng in limits.items() if most_ng <= base.daily]
+    forbidding = [code for code, most_ng in _limits(r, at_ms, 0).items() if most_ng <= base.daily]
     return min(forbidding, key=lambda code: label.RANK[code], default="none")
 
 
@@ -103,7 +103,7 @@ def wait_ms(r: Record, at_ms: int) -> int:
 def least_ng(r: Record, at_ms: int) -> int:
     """The least that the decrease rule leaves."""
     base, recent, before = r.doses(at_ms), r.recent(at_ms), r.before(at_ms)
-    if r.phase in rules.UNTREATED or base is None or not recent or r.over(at_ms) or r.long_idle(at_ms):
+    if base is None or not recent or r.phase in rules.UNTREATED or r.over(at_ms) or r.long_idle(at_ms):
         return 0
     kept = 100 - label.DECREASE_PERCENT
     allowed = [percent_of(kept, max(one.daily for one in recent)), base.daily] + ([before.daily] if before else [])

@@ -7,6 +7,8 @@ Readings:
 - R-PRF-4 and the design's rule on remainders: a change of concentration or of steps per mL keeps the fraction of a step
   already due. The pump floors it to its new denominator, which is above 10^9, so the two agree to 1e-9 of a step.
 - A bolus adds to the basal curve, evenly over its time; one that ends early counts, from then on, the steps it made.
+- R-CON-3: a bridge ends with the step that brings what was pumped to the dead volume; a part of a step counts as one.
+- R-HOL-1: a taper follows elapsed time from its start, day by day, and is zero after its last; no clock moves it.
 - After a reset the curve starts anew at the steps really made (`anchor`).
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from .program import DAY_MS, EPOCH_WEEKDAY_MS, WEEK_MS, Program
 
 US_PER_MS = 1000
+DAY_US = DAY_MS * US_PER_MS
 
 
 def week_ms(local_unix_s: int) -> int:
@@ -42,6 +45,7 @@ class _Sum:
     steps: Fraction = Fraction(0)
     volume_nl: Fraction = Fraction(0)
     basal_ng: Fraction = Fraction(0)
+    dose_ng: Fraction = Fraction(0)  # basal and what pushes bring
 
     def plus(self, rate: _Sum, span_us: int) -> _Sum:
         """The totals after span_us at a rate."""
@@ -49,6 +53,7 @@ class _Sum:
             self.steps + rate.steps * span_us,
             self.volume_nl + rate.volume_nl * span_us,
             self.basal_ng + rate.basal_ng * span_us,
+            self.dose_ng + rate.dose_ng * span_us,
         )
 
 
@@ -68,6 +73,30 @@ class _Push:
     start_us: int
     end_us: int
     steps: int
+    ng: int = 0  # what it brings; 0 = no dose
+
+    def done(self, t_us: int) -> Fraction:
+        """Share of its time that is over."""
+        return Fraction(t_us - self.start_us, self.end_us - self.start_us)
+
+
+@dataclass(frozen=True)
+class _Taper:
+    """A drug holiday under way: a dose for each 24 h from its start, nothing after them."""
+
+    start_us: int
+    conc: int
+    days_ng: tuple[int, ...]
+
+    def rate(self, t_us: int) -> Fraction:
+        """ng per ms at an instant."""
+        day = (t_us - self.start_us) // DAY_US
+        return Fraction(self.days_ng[day], DAY_MS) if 0 <= day < len(self.days_ng) else Fraction(0)
+
+    def next_break_us(self, t_us: int) -> int | None:
+        """The next midnight of its own days; None after the last."""
+        day = (t_us - self.start_us) // DAY_US + 1
+        return self.start_us + day * DAY_US if day <= len(self.days_ng) else None
 
 
 @dataclass(frozen=True)
@@ -81,33 +110,60 @@ class _Mode:
     local_us: int = 0  # local time minus virtual time, local 0 = a Monday
     push: _Push | None = None
     steps_per_ml: int = 100_000
+    taper: _Taper | None = None  # instead of the program
+    bridge_to: int | None = None  # the bridge ends with this step
 
     def basal_rate(self, t_us: int) -> Fraction:
         """ng per ms at an instant."""
-        if not self.running or self.program is None:
+        if not self.running:
+            return Fraction(0)
+        if self.taper:
+            return self.taper.rate(t_us)
+        if self.program is None:
             return Fraction(0)
         return self.program.lowest_rate if self.lowest else self.program.rate_at((t_us + self.local_us) // US_PER_MS)
 
     def rate(self, t_us: int) -> _Sum:
         """Growth per us at an instant."""
         basal_ng = self.basal_rate(t_us) / US_PER_MS
-        conc = self.conc or (self.program.conc if self.program else 1)
-        volume_nl = basal_ng * 1000 / conc  # mcg/mL = ng/uL
+        volume_nl, dose_ng = basal_ng * 1000 / self.conc_now, basal_ng  # mcg/mL = ng/uL
         if self.push:
-            pushed = Fraction(self.push.steps, self.push.end_us - self.push.start_us)
-            volume_nl += pushed * 1_000_000 / self.steps_per_ml
-        return _Sum(volume_nl * self.steps_per_ml / 1_000_000, volume_nl, basal_ng)
+            span_us = self.push.end_us - self.push.start_us
+            volume_nl += Fraction(self.push.steps, span_us) * 1_000_000 / self.steps_per_ml
+            dose_ng += Fraction(self.push.ng, span_us)
+        return _Sum(volume_nl * self.steps_per_ml / 1_000_000, volume_nl, basal_ng, dose_ng)
 
-    def next_break_us(self, t_us: int) -> int | None:
+    @property
+    def conc_now(self) -> int:
+        """What volumes are worked out with."""
+        named = self.taper or self.program
+        return self.conc or (named.conc if named else 1)
+
+    def next_break_us(self, knot: _Knot) -> int | None:
         """When the rate changes next by itself."""
         breaks = [self.push.end_us] if self.push else []
-        if self.running and self.program and not self.lowest:
-            local_us = t_us + self.local_us
-            starts = self.program.starts_ms
-            index = self.program.segment_at(local_us // US_PER_MS) + 1
-            within = starts[index] if index < len(starts) else WEEK_MS
-            breaks.append(t_us + within * US_PER_MS - local_us % (WEEK_MS * US_PER_MS))
+        if self.bridge_to is not None and knot.rate.steps:
+            breaks.append(max(knot.t_us + 1, knot.t_us + ceil((self.bridge_to - knot.total.steps) / knot.rate.steps)))
+        if self.running and self.taper:
+            midnight_us = self.taper.next_break_us(knot.t_us)
+            breaks += [] if midnight_us is None else [midnight_us]
+        elif self.running and self.program and not self.lowest:
+            breaks.append(self._segment_end_us(self.program, knot.t_us))
         return min(breaks, default=None)
+
+    def _segment_end_us(self, program: Program, t_us: int) -> int:
+        local_us = t_us + self.local_us
+        starts = program.starts_ms
+        index = program.segment_at(local_us // US_PER_MS) + 1
+        within = starts[index] if index < len(starts) else WEEK_MS
+        return t_us + within * US_PER_MS - local_us % (WEEK_MS * US_PER_MS)
+
+    def after_break(self, t_us: int, total: _Sum) -> _Mode:
+        """What holds from a break on: a push or a bridge may have ended with it."""
+        push = None if self.push and self.push.end_us <= t_us else self.push
+        if self.bridge_to is not None and total.steps >= self.bridge_to:
+            return replace(self, push=push, bridge_to=None, conc=None)
+        return replace(self, push=push)
 
 
 class IdealCurve:
@@ -131,7 +187,21 @@ class IdealCurve:
 
     def set_program(self, t_us: int, program: Program) -> None:
         """Another program is in force from here."""
-        self._change(t_us, program=program)
+        self._change(t_us, program=program, taper=None)
+
+    def set_taper(self, t_us: int, conc: int, days_ng: tuple[int, ...], start_us: int | None = None) -> None:
+        """A taper is in force from here, its first day from start_us (None: here; another one after an outage nobody timed)."""
+        self._change(t_us, taper=_Taper(t_us if start_us is None else start_us, conc, days_ng))
+
+    def bridge(self, t_us: int, old_conc: int, volume_nl: int, steps_made: int | None = None) -> None:
+        """Until so much was pumped what leaves the catheter is of the old concentration; nothing left: it has ended."""
+        self._go_to(t_us)
+        steps = -(-volume_nl * self._mode.steps_per_ml // 1_000_000)
+        made = floor(self._total(t_us).steps) if steps_made is None else steps_made
+        if steps <= 0:
+            self._change(t_us, conc=None, bridge_to=None)
+        else:
+            self._change(t_us, conc=old_conc, bridge_to=made + steps)
 
     def set_clock(self, t_us: int, local_unix_s: int, sub_ms: int = 0) -> None:
         """The clock shows a local time from here (unix + offset); the program follows it."""
@@ -150,9 +220,9 @@ class IdealCurve:
         """Another calibration holds."""
         self._change(t_us, steps_per_ml=steps_per_ml)
 
-    def push(self, t_us: int, steps: int, duration_ms: int) -> None:
-        """A bolus of so many steps starts, evenly over its time."""
-        self._change(t_us, push=_Push(t_us, t_us + duration_ms * US_PER_MS, steps))
+    def push(self, t_us: int, steps: int, duration_ms: int, ng: int = 0) -> None:
+        """A bolus of so many steps (and ng, if it is dose) starts, evenly over its time."""
+        self._change(t_us, push=_Push(t_us, t_us + duration_ms * US_PER_MS, steps, ng))
 
     def push_ended(self, t_us: int, steps_made: int) -> None:
         """A bolus ended early, after so many steps."""
@@ -160,8 +230,8 @@ class IdealCurve:
         push = self._mode.push
         if push is None:
             return
-        due = Fraction(push.steps * (t_us - push.start_us), push.end_us - push.start_us)
-        self._change(t_us, jump=steps_made - due, push=None)
+        lost = steps_made - push.steps * push.done(t_us)
+        self._change(t_us, jump=lost, jump_ng=lost * push.ng / push.steps if push.steps else 0, push=None)
 
     def anchor(self, t_us: int, steps: int) -> None:
         """After a reset: the curve goes on from the steps really made; a push does not."""
@@ -186,9 +256,22 @@ class IdealCurve:
         """Ideal basal dose between two instants."""
         return self._total(to_us).basal_ng - self._total(from_us).basal_ng
 
+    def dose_ng(self, from_us: int, to_us: int) -> Fraction:
+        """Ideal dose between two instants, basal and pushes."""
+        return self._total(to_us).dose_ng - self._total(from_us).dose_ng
+
     def rate_ng_h(self, t_us: int) -> Fraction:
         """Basal rate in force at an instant."""
         return self._at(t_us).rate.basal_ng * 3_600_000_000
+
+    def bridging(self, t_us: int) -> bool:
+        """Whether the old concentration is still in the line at an instant."""
+        return self.bridge_left_steps(t_us) > 0
+
+    def bridge_left_steps(self, t_us: int, steps_made: int | None = None) -> Fraction:
+        """Steps until the new concentration is at the tip, from the ideal place or from those made; 0 = no bridge."""
+        goal = self._mode_at(t_us).bridge_to
+        return Fraction(0) if goal is None else Fraction(goal) - (self.ideal(t_us) if steps_made is None else steps_made)
 
     def largest_24h_ng(self, until_us: int) -> Fraction:
         """Most basal dose in any 24 h up to an instant: what R-PRF-4 limits after clock corrections."""
@@ -219,17 +302,17 @@ class IdealCurve:
     def step_error(self, edges_us: NDArray[np.int64], until_us: int | None = None) -> float:
         """The largest of errors(); until_us: also the error at that instant, should an edge be missing at the end."""
         last = abs(len(edges_us) - float(self.ideal(until_us))) if until_us is not None else 0.0
-        return max(last, float(self.errors(edges_us).max(initial=0.0)))
+        return round(max(last, float(self.errors(edges_us).max(initial=0.0))), 9)  # as good as the floats are
 
     # how it is kept
 
-    def _change(self, t_us: int, jump: Fraction | int = 0, **fields: object) -> None:
-        """An event: mode fields change at t_us, and the total jumps by so many steps."""
+    def _change(self, t_us: int, jump: Fraction | int = 0, jump_ng: Fraction | int = 0, **fields: object) -> None:
+        """An event: mode fields change at t_us, and the total jumps by so many steps and so much dose."""
         self._go_to(t_us)
         self._event_us = t_us
         total = self._total(t_us)
         jump_nl = Fraction(jump) * 1_000_000 / self._mode.steps_per_ml
-        total = replace(total, steps=total.steps + jump, volume_nl=total.volume_nl + jump_nl)
+        total = replace(total, steps=total.steps + jump, volume_nl=total.volume_nl + jump_nl, dose_ng=total.dose_ng + jump_ng)
         self._mode = replace(self._mode, **fields)  # type: ignore[arg-type]
         self._add(_Knot(t_us, total, self._mode.rate(t_us)))
 
@@ -245,11 +328,11 @@ class IdealCurve:
 
     def _extend(self, t_us: int) -> None:
         """Spell the curve out up to t_us, without a new event."""
-        while (at := self._mode.next_break_us(self._knots[-1].t_us)) is not None and at <= t_us:
+        while (at := self._mode.next_break_us(self._knots[-1])) is not None and at <= t_us:
             last = self._knots[-1]
-            if self._mode.push and self._mode.push.end_us == at:
-                self._mode = replace(self._mode, push=None)
-            self._add(_Knot(at, last.total.plus(last.rate, at - last.t_us), self._mode.rate(at)))
+            total = last.total.plus(last.rate, at - last.t_us)
+            self._mode = self._mode.after_break(at, total)
+            self._add(_Knot(at, total, self._mode.rate(at)))
 
     def _add(self, knot: _Knot) -> None:
         if self._knots[-1].t_us == knot.t_us:
@@ -259,11 +342,18 @@ class IdealCurve:
             self._modes.append(self._mode)
 
     def _at(self, t_us: int) -> _Knot:
+        return self._knots[self._index(t_us)]
+
+    def _mode_at(self, t_us: int) -> _Mode:
+        return self._modes[self._index(t_us)]
+
+    def _index(self, t_us: int) -> int:
+        """Of the knot that an instant follows."""
         self._extend(t_us)
         index = bisect_right(self._knots, t_us, key=lambda knot: knot.t_us) - 1
         if index < 0:
             raise ValueError(f"the curve begins at {self._knots[0].t_us} us, asked for {t_us} us")
-        return self._knots[index]
+        return index
 
     def _total(self, t_us: int) -> _Sum:
         knot = self._at(t_us)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from .program import DAY_MS, HOUR_MS
 
 # The order in which refusals are named (end of the requirements). What the wire asks of every dated command comes first, then the
-# wire's own STATE and BUSY; but the catheter port is refused "in every state".
+# wire's own BUSY and STATE; but the catheter port is refused "in every state".
 ORDER = (
     "CATHETER_PORT",
     "CLOCK_LOST",
     "STALE",
     "TEST_FLUID",
-    "STATE",
     "BUSY",
+    "STATE",
     "UNCALIBRATED",
     "ROUTE",
     "PORT_OPEN",

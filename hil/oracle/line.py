@@ -72,8 +72,6 @@ def renew_refusals(r: Record, part: str) -> Iterator[Refusal]:
     """LINE:NEW, and CAL:SET with another tube: stopped, nothing moves; while bridging only the whole line."""
     if r.running:
         yield "STATE", {}
-    if r.boluses.moving:
-        yield "BUSY", {}
     if r.line.bridging and part and part != "both":
         yield "BRIDGING", {}
 
@@ -82,7 +80,6 @@ def prime_refusals(r: Record, volume_nl: int) -> Iterator[Refusal]:
     """DOSE:PRIME: stopped, at most what is left of the dead volume of what is new."""
     checks = (
         ("STATE", r.running),
-        ("BUSY", bool(r.boluses.moving)),
         ("UNCALIBRATED", not r.supplies.calibrated),
         ("PORT_OPEN", r.boluses.port_reads_open),
         ("BRIDGING", r.line.bridging),

@@ -252,8 +252,8 @@ class Program:
 
     @cached_property
     def is_even(self) -> bool:
-        """One rate all week, or a taper, which only falls."""
-        return bool(self.taper) or len(set(self.rates)) == 1
+        """One rate all week, to the whole ng that hours are rounded to, or a taper, which only falls."""
+        return bool(self.taper) or self.is_flat
 
     @cached_property
     def is_flat(self) -> bool:

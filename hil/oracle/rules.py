@@ -8,8 +8,10 @@ Readings:
   in force; only a program that lowers one of them against the one last run is a decrease.
 - R-MNT-2 "going back": any program at or above the one before the increase, in daily and in low dose.
 - R-DOSE-2: if more than two programs were in force in the window, the greatest of their high doses is the limit; time without
-  basal counts as nothing delivered. The rule is asked last: it can only be named when no other refuses. R-DOSE-1 rounds the hours of a
-  flat day to whole ng, so each of the two programs may be up to 1 ng ahead of its even share: from 2 ng on the limit is exceeded.
+  basal counts as nothing delivered. The rule is asked last: it can only be named when no other refuses.
+- R-DOSE-2: a dose is whole ng (R-UNIT-1): a window that is above the limit by less than one is not.
+- R-DOSE-2: between flat programs, or beside a taper, a window cannot be exceeded: that the hours of a flat day are rounded to whole ng
+  (R-DOSE-1) is no change of rate, wherever a clock correction puts them.
 - R-HOL-1: a taper is judged by its first day's dose; it has no profile, but the 24 h window across its start holds.
 - R-WDR-1: after 14 days without delivery the start cap comes on top of the other rules, and the decrease rule does not hold.
 - STEP_CAP can come from three rules; the one named is the increase's (`most`), else the decrease's (`least`, the daily dose's before the
@@ -29,10 +31,9 @@ from .verdict import Refusal, ceil_ng, floor_ng, percent_of
 
 if TYPE_CHECKING:
     from .program import Ng
-    from .record import Record
+    from .record import Record, Stretch
 
 UNTREATED = ("none", "screening", "not_candidate")  # R-SCR-5: no chronic program
-ROUNDED_NG = 2  # R-DOSE-2, R-DOSE-1
 FREED_BY_RETURN = ("TOO_SOON", "NO_REFILL", "STEP_CAP")  # R-WDR-1
 
 
@@ -60,6 +61,7 @@ class Order:
 
 def command(r: Record, at_ms: int, order: Order, way: str = "pump") -> Iterator[Refusal]:
     """Path, clock, age of the command, route (R-CAP-1, R-TIM-1, R-POP-2)."""
+    yield from busy(r)
     if order.path != way:
         yield "CATHETER_PORT", {}
     if r.clock.unix_ms is None:
@@ -68,6 +70,12 @@ def command(r: Record, at_ms: int, order: Order, way: str = "pump") -> Iterator[
         yield "STALE", {}
     if order.route != "intrathecal":
         yield "ROUTE", {}
+
+
+def busy(r: Record) -> Iterator[Refusal]:
+    """Nothing is written down while a delivery moves, so nothing is changed but by STOP."""
+    if r.boluses.moving:
+        yield "BUSY", {}
 
 
 def fresh(now_s: int, order: Order) -> bool:
@@ -91,9 +99,6 @@ class Judgement:
 
     refusals: list[Refusal]
     asked: tuple[str, ...] = ()
-
-
-BUSY = Judgement([("BUSY", {})])  # while a delivery moves a program is not judged at all
 
 
 def judge(r: Record, at_ms: int, new: Program, attended: bool, reason: str, may_return: bool = True) -> Judgement:
@@ -250,26 +255,27 @@ def is_return(r: Record, at_ms: int, new: Doses) -> bool:
 
 def window(r: Record, at_ms: int, new: Program) -> Iterator[Refusal]:
     """R-DOSE-2: no 24 h across the change above the greater of the old and the new high dose."""
-    last, clock_ms, stretches = r.last_run, r.clock.local_ms, r.basal.stretches
+    last, clock_ms = r.last_run, r.clock.local_ms
     if last is None or clock_ms is None or new.lines == last.lines:
         return  # the same program again is no change, whatever a clock correction did to the last 24 h (R-PRF-4 judges that)
+    stretches = [s for s in r.basal.stretches if s.to_ms is None or s.to_ms > at_ms - DAY_MS]
     if new.is_even and all(stretch.program.is_even for stretch in stretches):
         return  # constant rates: any mixture lies between them
     limit = max([new.high_ng, *(one.high for one in r.recent(at_ms))])
     local_ms = -at_ms if new.taper else clock_ms
     unit = lcm(new.unit, *(stretch.program.unit for stretch in stretches))
-    most = limit * unit
-    for end_ms in _window_ends(r, at_ms, new, local_ms):
-        past = sum(s.parts(end_ms - DAY_MS, at_ms) * (unit // s.program.unit) for s in stretches)
-        ahead = new.parts(at_ms + local_ms, end_ms + local_ms) * (unit // new.unit)
-        if past + ahead >= most + ROUNDED_NG * unit:
+    past, most = [(s.parts, unit // s.program.unit) for s in stretches], floor_ng(limit) * unit
+    for end_ms in _window_ends(stretches, at_ms, new, local_ms):
+        dose = new.parts(at_ms + local_ms, end_ms + local_ms) * (unit // new.unit)
+        dose += sum(parts(end_ms - DAY_MS, at_ms) * scale for parts, scale in past)
+        if dose >= most + unit:
             yield "STEP_CAP", {"limit": floor_ng(limit)}
             return
 
 
-def _window_ends(r: Record, at_ms: int, new: Program, local_ms: int) -> set[int]:
+def _window_ends(stretches: list[Stretch], at_ms: int, new: Program, local_ms: int) -> set[int]:
     # The sum is piecewise linear in where the window ends: largest where one of its ends meets a change of rate.
-    old = {bend + DAY_MS for stretch in r.basal.stretches for bend in stretch.bends_ms(at_ms - DAY_MS, at_ms)}
+    old = {bend + DAY_MS for stretch in stretches for bend in stretch.bends_ms(at_ms - DAY_MS, at_ms)}
     ahead = [bend - local_ms for bend in new.bends_ms(at_ms + local_ms, at_ms + DAY_MS + local_ms)]
     return {at_ms, at_ms + DAY_MS, *(end for end in [*old, *ahead] if at_ms <= end <= at_ms + DAY_MS)}
 

@@ -2,7 +2,6 @@
 
 Readings:
 - THER:RECORD and SCREEN:RESPONSE carry no date of sending: STATE comes before CLOCK_LOST.
-- While a delivery moves SCREEN:RESPONSE is BUSY and nothing else.
 - R-POP-1: an injury is a year old on its date of the next year. A record may be made anew as long as nothing was given.
 - R-SCR-1: before a pediatric trial's first dose the next one is called 50 mcg, though 25 is accepted too.
 - R-SCR-3: the 24 h run from the start of any dose, also one that was cut off or belongs to a former trial.
@@ -70,7 +69,6 @@ def dose_refusals(r: Record, at_ms: int, mcg: int, order: Order) -> Iterator[Ref
     due, since_ms = next_mcg(r), None if r.trial.last_start_ms is None else at_ms - r.trial.last_start_ms
     checks = (
         ("STATE", r.running or not r.patient.population or r.phase not in TRYING),
-        ("BUSY", bool(r.boluses.moving)),
         ("UNCALIBRATED", not r.supplies.calibrated),
         ("PORT_OPEN", r.boluses.port_reads_open),
         ("UNATTENDED", not order.attended),
@@ -104,9 +102,6 @@ def ended(r: Record, at_ms: int, outcome: str) -> Record:
 def response_refusals(r: Record, at_ms: int, result: str | None, effect: str | None) -> Iterator[Refusal]:
     """SCREEN:RESPONSE: each field in its time."""
     last = r.trial.last
-    if r.boluses.moving:
-        yield "BUSY", {}
-        return
     answerable = last is not None and last.outcome == "DONE" and not last.response
     if result and (r.phase != "screening" or not answerable):
         yield "STATE", {}

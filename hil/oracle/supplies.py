@@ -46,8 +46,6 @@ class Filling:
 
 def refill_refusals(r: Record, at_ms: int, new: Filling, order: Order) -> Iterator[Refusal]:
     """What refuses a refill besides its path and clock."""
-    if r.boluses.moving:
-        yield "BUSY", {}
     if r.supplies.fluid != "none" and new.fluid != r.supplies.fluid and new.remaining_nl:
         yield "TEST_FLUID", {}
     if not order.attended:
@@ -103,7 +101,6 @@ def bolus_state(r: Record) -> Iterator[Refusal]:
     """What the pump's state says of any bolus."""
     checks = (
         ("STATE", not r.running),
-        ("BUSY", bool(r.boluses.moving)),
         ("UNCALIBRATED", not r.supplies.calibrated),
         ("PORT_OPEN", r.boluses.port_reads_open),
         ("BRIDGING", r.line.bridging),

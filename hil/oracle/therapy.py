@@ -8,8 +8,9 @@ Readings:
   a stop between the two must not make room.
 - R-TIM-1: RUN carries `at`, so without a clock it is CLOCK_LOST; a basal that resumes by itself is not asked.
 - R-COM-1: what is taken over must keep the absolute limits; no step or start is judged.
-- What a power cut would undo is not taken: while a delivery moves, when nothing is saved, every change but STOP is BUSY and nothing else.
 - The clock counts for orders that carry their date: commit, RUN, deliveries, refills.
+- BUSY comes before STATE, and while a delivery moves it is the answer to every order that changes anything, save STOP.
+- RUN without a committed program is STATE, but NOT_SCREENED where no program could have been committed.
 """
 
 from __future__ import annotations
@@ -84,14 +85,12 @@ class Therapy:
             supplies=replace(r.supplies, conc=conc, fluid="drug" if volume_nl else "none", expiry=expiry),
             advice=Advice(maintained=(Maintained(program.daily_ng),) if program and phase == "maintenance" else ()),
         )
-        return self._decide(first(_import_once(r), _import_limits(new, at_ms, volume_nl, order)), new)
+        return self._decide(first(rules.busy(r), _import_once(r), _import_limits(new, at_ms, volume_nl, order)), new)
 
     def enrol(self, at_ms: int, *, population: str, birth: date, injury: date | None = None, order: Order = CAREFUL) -> Verdict:
         """THER:RECORD: population, birth date, brain injury (R-POP-1)."""
         r = self._at(at_ms)
-        if r.boluses.moving:
-            return Verdict("BUSY", {})
-        state = first(screening.record_state(r))
+        state = first(rules.busy(r), screening.record_state(r))
         if state or r.clock.unix_ms is None:
             return Verdict(*(state or ("CLOCK_LOST", {})))
         patient, today = Patient(population, birth, injury), r.clock.today(at_ms)
@@ -121,14 +120,13 @@ class Therapy:
         if result is None and effect is None:
             return Verdict("MISSING", {})
         r = self._at(at_ms)
-        refusal = first(screening.response_refusals(r, at_ms, result, effect))
+        refusal = first(rules.busy(r), screening.response_refusals(r, at_ms, result, effect))
         return self._decide(refusal, r if refusal else screening.responded(r, result, effect))
 
     def new_trial(self, at_ms: int) -> Verdict:
         """SCREEN:NEW: from any phase; the program last run is no longer in force (R-SCR-5)."""
         r = self._at(at_ms)
-        checks = (("STATE", r.running), ("BUSY", bool(r.boluses.moving)))
-        refusal = first((code, {}) for code, applies in checks if applies)
+        refusal = first(rules.busy(r), [("STATE", {})] if r.running else [])
         kept = holiday.forgotten(r, at_ms)
         course = replace(kept.course, committed=None, in_force=force.ended(r.course, at_ms), return_to=0)
         new = replace(r, phase="screening", trial=screening.new_trial(r), course=course, advice=advice.left(r.advice, at_ms))
@@ -139,7 +137,7 @@ class Therapy:
     def commit(self, at_ms: int, program: Program, order: Order = CAREFUL, observe_h: int = label.OBSERVE_H) -> Verdict:
         """A staged program, read back: in force at once if running, else at RUN."""
         r = self._at(at_ms)
-        found = rules.BUSY if r.boluses.moving else rules.judge(r, at_ms, program, order.attended, order.reason)
+        found = rules.judge(r, at_ms, program, order.attended, order.reason)
         refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), found.refusals, order.unconfirmed(found.asked))
         if refusal:
             self._count_refused(at_ms, program, refusal)
@@ -162,13 +160,11 @@ class Therapy:
     def set_phase(self, at_ms: int, phase: str) -> Verdict:
         """Into maintenance by command (R-MNT-1), or out of a holiday that is not over (R-HOL-1)."""
         change = {"maintenance": self._maintain, "titration": self._break_off}.get(phase)
-        if self._at(at_ms).boluses.moving:
-            return Verdict("BUSY", {})
         return change(at_ms) if change else Verdict("STATE", {})
 
     def _maintain(self, at_ms: int) -> Verdict:
         r = self._at(at_ms)
-        found: list[Refusal] = [] if r.phase == "titration" else [("STATE", {})]
+        found: list[Refusal] = [*rules.busy(r), *([] if r.phase == "titration" else [("STATE", {})])]
         if r.increased_lately(at_ms):
             found.append(("TOO_SOON", {"wait": (r.last_increase_ms or 0) + label.INCREASE_GAP_MS - at_ms}))
         doses = r.doses(at_ms)
@@ -178,8 +174,9 @@ class Therapy:
     def _break_off(self, at_ms: int) -> Verdict:
         r = self._at(at_ms)
         flat = holiday.day_program(r, at_ms) if holiday.resumes(r, at_ms) else None
-        if flat is None:
-            return Verdict("STATE", {})
+        refusal = first(rules.busy(r), [] if flat else [("STATE", {})])
+        if refusal or flat is None:
+            return Verdict(*(refusal or ("STATE", {})))
         course = replace(r.course, committed=flat, reason="", by_return=False)
         new = supplies.observed(replace(r, phase="titration", course=course), at_ms, label.OBSERVE_H)
         return self._decide(None, force.put_in_force(new, at_ms, flat))
@@ -187,10 +184,9 @@ class Therapy:
     def clinical_response(self, at_ms: int, result: str) -> Verdict:
         """THER:RESPONSE: adequate or inadequate, either ends the count of R-MNT-4."""
         r = self._at(at_ms)
-        if r.boluses.moving:
-            return Verdict("BUSY", {})
         treated = r.phase in ("first", "titration", "maintenance", "holiday")
-        return self._decide(None if treated else ("STATE", {}), replace(r, advice=advice.answered(r.advice)))
+        refusal = first(rules.busy(r), [] if treated else [("STATE", {})])
+        return self._decide(refusal, replace(r, advice=advice.answered(r.advice)))
 
     def acknowledge(self, at_ms: int) -> None:
         """The advisories were acknowledged."""
@@ -218,8 +214,9 @@ class Therapy:
 
     def clock_set(self, at_ms: int, unix_s: int, offset_min: int = 0) -> Verdict:
         """The wall clock is set: the program follows it, no window or wait moves (R-TIM-1)."""
-        r = replace(self._at(at_ms), clock=Clock(unix_s * 1000 - at_ms, offset_min * 60_000))
-        return self._decide(None, force.reopened(r, at_ms))
+        r = self._at(at_ms)
+        new = replace(r, clock=Clock(unix_s * 1000 - at_ms, offset_min * 60_000))
+        return self._decide(first(rules.busy(r)), force.reopened(new, at_ms))
 
     def inputs(self, **flags: bool) -> None:
         """port_reads_open, high_alarm, uncertain, calibrated: what the world says."""
@@ -286,7 +283,7 @@ class Therapy:
     def new_line(self, at_ms: int, part: str) -> Verdict:
         """LINE:NEW: a new tube, catheter, or both (R-CON-4)."""
         r = self._at(at_ms)
-        return self._decide(first(line.renew_refusals(r, part)), replace(r, line=line.renewed(r, part)))
+        return self._decide(first(rules.busy(r), line.renew_refusals(r, part)), replace(r, line=line.renewed(r, part)))
 
     def calibrate(self, at_ms: int, tube: str) -> Verdict:
         """CAL:SET with a tube of this name: another name is a new tube, the very first a whole new line."""
@@ -294,7 +291,7 @@ class Therapy:
         part = line.new_part(r, tube)
         renewed = line.renewed(r, part) if part else r.line
         new = replace(r, line=replace(renewed, tube=tube), supplies=replace(r.supplies, calibrated=True))
-        return self._decide(first(line.renew_refusals(r, part)), new)
+        return self._decide(first(rules.busy(r), line.renew_refusals(r, part)), new)
 
     # what it shows
 
@@ -363,22 +360,21 @@ def _import_limits(r: Record, at_ms: int, volume_nl: int, order: Order) -> list[
 
 
 def _run_state(r: Record, at_ms: int) -> list[Refusal]:
-    found: list[Refusal] = []
-    taper = r.course.committed is not None and r.course.committed.taper and force.waiting(r) is None
-    if r.running or (taper and not holiday.resumes(r, at_ms)):
-        found.append(("STATE", {}))
-    if r.phase in rules.UNTREATED:
-        found.append(("NOT_SCREENED", {}))
-    elif r.course.committed is None:
-        found.append(("STATE", {}))
+    found: list[Refusal] = [("STATE", {})] if r.running else []
     if not r.basal.ran and not r.supplies.calibrated:
         found.append(("UNCALIBRATED", {}))
-    return found
+    if r.phase in rules.UNTREATED:
+        return [*found, ("NOT_SCREENED", {})]
+    committed = r.course.committed
+    finished = committed is not None and committed.taper and force.waiting(r) is None and not holiday.resumes(r, at_ms)
+    return [*found, ("STATE", {})] if committed is None or finished else found
 
 
 def _run_program(r: Record, at_ms: int, order: Order) -> list[Refusal]:
     """The program that RUN would put in force, or go on with."""
     program, committed = force.waiting(r), r.course.committed
-    if program is not None:
-        return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return).refusals
-    return list(rules.again(r, at_ms, committed)) if committed else []
+    if committed is None or r.phase in rules.UNTREATED:
+        return []
+    if program is None:
+        return list(rules.again(r, at_ms, committed))
+    return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return).refusals

@@ -37,6 +37,9 @@ class RigConfig:
     # liquid and beaker
     reservoir_nl: int = 20_000_000
     liquid_nl: int = 20_000_000  # in the reservoir at the start
+    conc_mcg_ml: float = 0.0  # of that liquid and of what stands in the line; 0 = water
+    dead_volume_tubing_nl: int = 100_000
+    dead_volume_catheter_nl: int = 140_000
     temperature_c: float = 20.0
     salt_g_l: float = 0.0  # 9 for saline
     evaporation_mg_h: float = 0.5

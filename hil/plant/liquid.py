@@ -27,6 +27,7 @@ class Reservoir:
     def __init__(self, config: RigConfig) -> None:
         self.capacity_nl = config.reservoir_nl
         self.volume_nl = float(config.liquid_nl)
+        self.conc = float(config.conc_mcg_ml)
 
     def draw(self, volume_nl: float) -> float:
         """Take out up to volume_nl; gives what really came."""
@@ -34,12 +35,17 @@ class Reservoir:
         self.volume_nl -= drawn
         return drawn
 
-    def withdraw(self) -> float:
-        """Empty it with a syringe through the septum; gives what was left in it."""
-        return self.draw(self.volume_nl)
+    def withdraw(self, leave_nl: float = 0.0) -> float:
+        """Empty it with a syringe through the septum, save what that cannot reach; gives what was taken out."""
+        return self.draw(max(0.0, self.volume_nl - leave_nl))
 
-    def fill(self, volume_nl: float) -> None:
-        """Add volume_nl through the septum; what does not fit is pressed out and lost."""
+    def fill(self, volume_nl: float, conc: float | None = None) -> None:
+        """Add volume_nl through the septum, of its own concentration if none is named; it mixes with what was left,
+        and what does not fit is pressed out and lost."""
+        if volume_nl <= 0:
+            return
+        if conc is not None:
+            self.conc = (self.conc * self.volume_nl + conc * volume_nl) / (self.volume_nl + volume_nl)
         self.volume_nl = min(self.volume_nl + volume_nl, float(self.capacity_nl))
 
 

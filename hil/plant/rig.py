@@ -12,11 +12,13 @@ from . import faults
 from .config import RigConfig
 from .engine import StepEngine
 from .head import Head
+from .line import Line, TipLog
 from .liquid import Beaker, Outlet, Reservoir, water_density
 from .rotor import UNITS, WRAP, Rotor
 from .supplies import Battery, KeptClock, Port, Thermometer
 
 US_PER_H = 3_600_000_000
+TIP_LOOK_US = 300_000_000  # how often what left the tip is looked at
 
 
 class Inputs(NamedTuple):
@@ -81,6 +83,8 @@ class Rig:
         self.head = Head(self.config)
         self.reservoir = Reservoir(self.config)
         self.outlet = Outlet()
+        self.line = Line(self.config)
+        self.tip_log = TipLog()
         self.beaker = Beaker(self.config)
         self.battery = Battery(self.config)
         self.port = Port(seed)
@@ -168,6 +172,8 @@ class Rig:
         self._run_away_undriven(us, driven_until)
         self.now_us = us
         self.battery.follow(us, self.rotor.steps)
+        if us - self._settled_us >= TIP_LOOK_US:
+            self.settle()
 
     def _drive_to(self, us: int) -> None:
         made = self.engine.advance(us)
@@ -182,25 +188,36 @@ class Rig:
 
     # what a person does
 
-    def withdraw(self) -> float:
-        """Empty the reservoir by syringe; gives the nL that were in it."""
+    def withdraw(self, leave_nl: float = 0.0) -> float:
+        """Empty the reservoir by syringe, save what that cannot reach; gives the nL that came out."""
         self.settle()
-        return self.reservoir.withdraw()
+        return self.reservoir.withdraw(leave_nl)
 
-    def refill(self, volume_nl: float) -> None:
-        """Fill volume_nl in through the septum."""
+    def refill(self, volume_nl: float, conc_mcg_ml: float | None = None) -> None:
+        """Fill volume_nl in through the septum; None: of the concentration that is in it."""
         self.settle()
-        self.reservoir.fill(volume_nl)
+        self.reservoir.fill(volume_nl, conc_mcg_ml)
 
     def new_battery(self) -> None:
         """Fit a fresh battery."""
         self.battery.replace(self.now_us, self.rotor.steps)
 
     def new_tube(self) -> None:
-        """Fit a fresh tube."""
+        """Fit a fresh tube, with saline in it."""
         self.settle()
         self.head.new_tube(self.rotor.steps)
         self._settled_nl = self.head.volume_nl(self.rotor.steps)
+        self.line.new_tubing()
+
+    def new_catheter(self) -> None:
+        """Fit a fresh catheter, with saline in it."""
+        self.settle()
+        self.line.new_catheter()
+
+    def join(self, joined: bool) -> None:
+        """Connect the tubing to the catheter, or take it off."""
+        self.settle()
+        self.line.joined = joined
 
     def warm_to(self, temperature_c: float) -> None:
         """Bring the liquid and the sensor to a temperature."""
@@ -231,7 +248,10 @@ class Rig:
         asked_nl += self.free_flow_nl_h * (self.now_us - self._settled_us) / US_PER_H
         self._settled_nl, self._settled_us = pumped_nl, self.now_us
         drawn_nl = self.reservoir.draw(self.outlet.room(max(0.0, asked_nl)))
-        self.beaker.add(self.outlet.through(drawn_nl), self.now_us)
+        out_nl = self.outlet.through(drawn_nl)
+        self.line.push(self.reservoir.conc, out_nl)
+        self.tip_log.note(self.now_us, self.line)
+        self.beaker.add(out_nl, self.now_us)
         self.battery.refresh(self.now_us, self.rotor.steps)
 
     @property
@@ -239,6 +259,12 @@ class Rig:
         """Volume that left the tube since the rig was built."""
         self.settle()
         return self.beaker.delivered_nl
+
+    @property
+    def tip_ng(self) -> float:
+        """Dose that left the catheter tip since the rig was built."""
+        self.settle()
+        return self.line.tip_ng
 
     def weight_g(self) -> float:
         """What an ideal balance would show now, relative to the start."""

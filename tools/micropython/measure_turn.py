@@ -13,6 +13,7 @@ import time
 
 gc.collect()
 HEAP_BEFORE = gc.mem_alloc()
+gc.threshold(8_192)  # as main.py loads: what stays lies close together, and large blocks stay free
 
 from doseloop.controller import Controller  # noqa: E402 - the heap is measured around the import
 from doseloop.program import Program  # noqa: E402
@@ -115,13 +116,15 @@ def place():
 
 def running():
     """A controller in the middle of night-flex-spinal."""
+    gc.collect()
+    gc.threshold(65_536)  # as main.py runs
     board, folder = place()
     hal = Stub(board, FileStore(folder))
     controller = Controller(hal)
     pump = controller.pump
     pump.set_clock(MIDNIGHT, 0)
     pump.refill(18_000_000, {"volume_nl": 18_000_000, "fluid": "drug", "conc": 2000, "lot": "x", "observe_h": None, "expiry": (2030, 1, 1)})
-    pump.calibrate({"spm": 100_000, "tube": "x", "at_nl": 0, "at_ms": 0, "hours": 1000, "volume": 100_000, "date": [2027, 4, 30]})
+    pump.calibrate({"spm": 100_000, "tube": "x", "at_nl": 0, "at_ms": 0, "hours": 1000, "volume": 100_000, "date": [2027, 4, 30]}, "both")
     pump.put_in_force(Program(list(NIGHT_FLEX)))
     pump.start()
     return hal, controller

@@ -1,0 +1,124 @@
+"""Equal answers: the same cases on CPython and on MicroPython, and a digest of every answer.
+
+Use: python tools/equal.py [SECTION ...] [--share PERCENT]
+Each section of tools/micropython/equal/ runs in a process of its own, with a heap like a Pico's on the MicroPython unix port;
+`script` is the text that another board runs from its prompt.
+Exit 1 on a difference; then the first answer that differs is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from hil.errors import TargetError  # noqa: E402 - after the path is set
+from hil.targets.process import HEAP, find_micropython  # noqa: E402
+
+FOLDER = ROOT / "tools" / "micropython" / "equal"
+FIRMWARE = ROOT / "firmware"
+SEED = 20270503
+TIME_LIMIT_S = 600
+
+# Answers of each section in a whole run.
+SECTIONS = {
+    "units": 5000,
+    "programs": 5000,
+    "therapy": 12_000,
+    "schedules": 3000,
+    "deliveries": 5000,
+    "account": 4000,
+    "wire": 4000,
+    "alarms": 6000,
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    count: int
+    digest: str
+    seconds: float
+    lines: list[str]  # everything printed
+
+
+class Unlike(Exception):
+    """The interpreters answer differently, or one of them cannot answer."""
+
+
+def script(section: str, count: int, shown: int | None = None) -> str:
+    """The whole text for any interpreter that finds the firmware on its path."""
+    parts = [(FOLDER / name).read_text("utf-8") for name in ("source.py", f"cases_{section}.py")]
+    return "\n".join([*parts, f'report(cases, "{section}", {count}, {SEED}, {shown})', ""])
+
+
+def cpython() -> list[str]:
+    return [sys.executable, "-B", "-X", "utf8"]
+
+
+def micropython() -> list[str]:
+    return [find_micropython(), "-X", f"heapsize={HEAP}"]
+
+
+def answers(command: list[str], text: str) -> Answers:
+    """Run a script's text; its last line tells count and digest."""
+    began = time.monotonic()
+    env = {**os.environ, "PYTHONPATH": str(FIRMWARE), "MICROPYPATH": f"{FIRMWARE}:.frozen"}
+    done = subprocess.run([*command, "-c", text], capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False, env=env)
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines or not lines[-1].startswith("equal "):
+        raise Unlike(f"{Path(command[0]).name} ended with {done.returncode}:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
+    _, _, count, digest = lines[-1].split()
+    return Answers(int(count), digest, time.monotonic() - began, lines)
+
+
+def compare(section: str, count: int) -> tuple[Answers, Answers]:
+    """The answers of both; Unlike shows the first that differs."""
+    here, there = (answers(command, script(section, count)) for command in (cpython(), micropython()))
+    if here.digest != there.digest:
+        raise Unlike(_first_difference(section, count))
+    return here, there
+
+
+def _first_difference(section: str, count: int) -> str:
+    commands = (cpython(), micropython())
+    blocks = [[line for line in answers(command, script(section, count, -1)).lines if line.startswith("block")] for command in commands]
+    number = next(i for i, (one, other) in enumerate(zip_longest(*blocks)) if one != other)
+    shown = [[line for line in answers(command, script(section, count, number)).lines if line.startswith("answer")] for command in commands]
+    one, other = next((one, other) for one, other in zip_longest(*shown) if one != other)
+    return f"{section}: the first answer that differs\n  CPython      {one}\n  MicroPython  {other}"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--share", type=int, default=100, metavar="PERCENT")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse()
+    total, unlike = 0, []
+    for section in options.sections or SECTIONS:
+        try:
+            here, there = compare(section, SECTIONS[section] * options.share // 100)
+        except (Unlike, TargetError) as error:
+            unlike.append(section)
+            print(error)
+            continue
+        total += here.count
+        seconds = f"CPython {here.seconds:.1f} s, MicroPython {there.seconds:.1f} s"
+        print(f"{section:<12} {here.count:>6}  {here.digest[:32]}  {seconds}", flush=True)
+    print(f"{total} answers equal on CPython and MicroPython" + (f"; UNLIKE: {', '.join(unlike)}" if unlike else ""))
+    return 1 if unlike else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
