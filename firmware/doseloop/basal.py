@@ -25,6 +25,9 @@ class Basal:
         self.programmed = Tally()  # steps that the program asked for since the journal began (R-ALM-6)
         self._programmed_to = None  # elapsed until which they count
         self._given = []  # [start, end, ng, in_ms] of basal laid out in the last 24 h, oldest first
+        self._even = (None, True)  # a program, and whether it is flat or a taper
+        self._uneven_to = None  # elapsed until which something else was laid out
+        self._doubts = []  # [elapsed, ng]: by so much may what a restart read back be too much
         self._highs = []  # [until, high] of programs that were in force in the last 24 h
 
     # What dosing asks.
@@ -102,6 +105,23 @@ class Basal:
                     points.append(edge)
         return points
 
+    def was_even(self, now):
+        """Nothing but flat programs and tapers was laid out in the last 24 h."""
+        return self._uneven_to is None or now - self._uneven_to >= DAY_MS
+
+    def _is_even(self):
+        if self._even[0] is not self.program:
+            self._even = (self.program, self.program is None or self.program.is_taper or self.program.is_flat())
+        return self._even[1]
+
+    def doubt(self, now, ng):
+        """A restart: the account is known to a step, and what a record had reserved counts whole."""
+        self._doubts.append([now, ng])
+
+    def doubt_ng(self, now):
+        self._doubts = [entry for entry in self._doubts if now - entry[0] < DAY_MS]
+        return sum([ng for _, ng in self._doubts])
+
     def given_edges(self):
         """Elapsed times at which the basal laid out in the last 24 h changed."""
         return [edge for piece in self._given for edge in piece[:2]]
@@ -117,6 +137,8 @@ class Basal:
 
     def _note_given(self, start, end, ng, in_ms):
         self.cut_given(start)
+        if not self._is_even():
+            self._uneven_to = end
         self._given = [piece for piece in self._given if start - piece[1] < DAY_MS + _GUARD_STEP_MS]
         if self._given and self._given[-1][1] == start and self._given[-1][2:] == [ng, in_ms]:
             self._given[-1][1] = end
@@ -125,6 +147,8 @@ class Basal:
 
     def cut_given(self, now):
         """What was laid out beyond `now` was taken back."""
+        if self._uneven_to is not None and self._uneven_to > now:
+            self._uneven_to = now
         self._given = [piece for piece in self._given if piece[0] < now]
         for piece in self._given:
             piece[1] = min(piece[1], now)
@@ -133,6 +157,8 @@ class Basal:
         """A stretch read back from the journal after a restart."""
         if end > start:
             self._given.append([start, end, ng, end - start])
+        if not self._is_even():
+            self._uneven_to = end
 
     # Changes.
 
@@ -178,10 +204,11 @@ class Basal:
         self._programmed_to = elapsed
 
     def dump(self):
-        return {"corrected": self.corrected_at, "highs": [[until, high.num, high.den] for until, high in self._highs]}
+        highs = [[until, high.num, high.den] for until, high in self._highs]
+        return {"corrected": self.corrected_at, "highs": highs, "uneven": self._uneven_to, "doubts": self._doubts}
 
     def load(self, state):
-        self.corrected_at = state["corrected"]
+        self.corrected_at, self._uneven_to, self._doubts = state["corrected"], state["uneven"], state["doubts"]
         self._highs = [[until, Ratio(num, den)] for until, num, den in state["highs"]]
 
 

@@ -11,9 +11,9 @@ from doseloop.units import HOUR_MS, NG_PER_MCG, SECOND_MS, Refusal, nl_of_steps
 
 def give_bolus(pump, fields, request):
     """R-BOL-1 to R-BOL-3, R-CAP-1, R-CAP-2."""
+    require_no_delivery(pump)
     if not pump.delivering:
         raise Refusal("STATE", "a bolus needs a running program; RUN first")
-    require_no_delivery(pump)
     require_calibration(pump)
     require_path(fields, "path", "pump")
     require_closed(pump.port)
@@ -33,9 +33,9 @@ def _forbidding(pump):
 def screen(pump, fields, request):
     """A screening dose (R-SCR-1 to R-SCR-3): 50 mcg/mL, evenly over at least a minute, while nothing runs."""
     therapy, now = pump.therapy, pump.clock.elapsed
+    require_no_delivery(pump)
     if therapy.population is None or therapy.phase not in (label.NONE, label.SCREENING):
         raise Refusal("STATE", "no trial is open, phase %s; THER:RECORD, or SCREEN:NEW (service)" % therapy.phase)
-    require_no_delivery(pump)
     require_calibration(pump)
     require_path(fields, "path", "pump")
     if "route" in fields:
@@ -63,12 +63,12 @@ def screen(pump, fields, request):
 
 def prime(pump, fields, request):
     """R-CON-4: fills the dead volume of a recorded new tube or catheter, not connected, confirmed, while stopped."""
+    require_no_delivery(pump)
     require_rest(pump, "PRIME")
     if fields["connected"] != "no":
         raise Refusal("STATE", "prime only while not connected: connected=no")
     if pump.reservoir.fluid != "drug":
         raise Refusal("STATE", "the reservoir holds no drug; RES:REFILL first")
-    require_no_delivery(pump)
     require_calibration(pump)
     require_path(fields, "path", "pump")
     require_closed(pump.port)

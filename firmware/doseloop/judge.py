@@ -10,7 +10,6 @@ from doseloop.screening import too_soon
 from doseloop.units import DAY_MS, MINUTE_MS, WEEK_MIN, Ratio, Refusal, age_years, larger, mcg_text, span_text
 
 _WEEK_MS = WEEK_MIN * MINUTE_MS
-_ROUNDED_NG = 2
 _RETURN_FREE_OF = ("STEP_CAP", "NO_REFILL", "TOO_SOON")  # R-WDR-1
 
 
@@ -104,14 +103,14 @@ def check_age(birth, today):
 
 def check_record(population, birth, injury, today):
     """Age and population must agree when they are recorded. Returns the codes to confirm (R-POP-1)."""
+    if injury and today < injury:
+        raise Refusal("ARG", "injury lies in the future; none, or a date until today")
     age = check_age(birth, today)
     if (population == label.PEDIATRIC) != (age < label.ADULT_YEARS):
         text = "pediatric is under %d years, adult is not; the record says %s and %d"
         raise Refusal("AGE", text % (label.ADULT_YEARS, population, age))
     if injury is None:
         return []
-    if today < injury:
-        raise Refusal("ARG", "injury lies in the future; none, or a date until today")
     return ["CONFIRM_INJURY"] if age_years(injury, today) < label.INJURY_YEARS else []
 
 
@@ -287,17 +286,19 @@ def kept_ng(old):
 
 
 def _check_across(therapy, program, case, base):
-    """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2).
+    """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2), in whole ng.
 
-    Hours of a flat day are whole ng (R-DOSE-1), so either program may be up to 1 ng ahead of its even share: from 2 ng on it exceeds.
+    Between flat programs, or beside a taper, nothing can: that their hours are whole ng (R-DOSE-1) is no change of rate.
     """
     if case.week_ms is None or program.hash == therapy.last_run.hash:
+        return
+    if (program.is_taper or program.is_flat()) and case.basal.was_even(case.now):
         return
     limit = larger(program.high, base.high)
     for doses in therapy.in_force(case.now):
         limit = larger(limit, doses.high)
     worst = worst_across(case.basal, program, case.now, 0 if program.is_taper else case.week_ms)
-    if limit.plus(_ROUNDED_NG) <= worst:
+    if limit.floor() + 1 + case.basal.doubt_ng(case.now) <= worst.floor():
         text = "24 h across the change hold %s over %s mcg; change at another hour or in a smaller step"
         fields = [("limit", "%dng" % limit.floor())]
         raise Refusal("STEP_CAP", text % (mcg_text(worst.ceil()), mcg_text(limit.floor())), fields)

@@ -86,6 +86,7 @@ def _kind(finding, fields):
 
 
 def run(pump, fields, request):
+    require_no_delivery(pump)
     program, therapy = pump.basal.program, pump.therapy
     if pump.run:
         raise Refusal("STATE", "RUN is in force already")
@@ -195,8 +196,8 @@ def set_calibration(pump, fields, request):
 
     The first one of all is of a new line, one of another tube of a new tube.
     """
-    require_rest(pump, "CAL:SET")
     require_no_delivery(pump)
+    require_rest(pump, "CAL:SET")
     old_tube = pump.calibration["tube"] if pump.calibration else None
     part = "both" if old_tube is None else "tube" if old_tube != fields["tube"] else None
     if part:
@@ -215,8 +216,8 @@ def set_calibration(pump, fields, request):
 
 def renew_line(pump, fields, request):
     """LINE:NEW: a new tube or catheter is on record; with both new the line holds nothing (R-CON-4)."""
-    require_rest(pump, "LINE:NEW")
     require_no_delivery(pump)
+    require_rest(pump, "LINE:NEW")
     pump.line.check_replace(fields["part"], pump.ledger.steps[DOSE])
     once(pump, fields, request.verb)
     pump.renew_line(fields["part"])

@@ -17,6 +17,7 @@ from doseloop.ledger import DOSE, Ledger, reservation
 from doseloop.line import Line
 from doseloop.port import Port
 from doseloop.supplies import Reservoir
+from doseloop.taper import make_program
 from doseloop.therapy import ORDINARY, Therapy
 from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, unix_days
 from doseloop.windows import MotionWatch, Windows

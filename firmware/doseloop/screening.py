@@ -57,16 +57,17 @@ class Trial:
     def end(self, outcome, now):
         self.outcome, self.ended = outcome, now
 
-    def check_result(self, result, now):
-        """Refusal STATE or TOO_SOON: a response belongs to a dose that was given whole (R-SCR-2 to R-SCR-4)."""
+    def require_unanswered(self):
+        """Refusal STATE: a response belongs to a dose that was given whole (R-SCR-2)."""
         if self.outcome != _DONE or self.response != "none":
             raise Refusal("STATE", "no screening dose waits for a response; the last one is %s" % self.outcome)
-        if result == INADEQUATE:
-            self._check_since_end(now, label.RESPONSE_WAIT_MS, "inadequate can be recorded in %s, 4 h after the dose, label 2.2")
 
-    def check_effect(self, now):
-        """Refusal TOO_SOON before 8 h after the dose (R-SCR-4)."""
-        self._check_since_end(now, label.LONG_EFFECT_MS, "the effect can be recorded in %s, 8 h after the dose, label 2.5")
+    def check_waits(self, result, effect, now):
+        """Refusal TOO_SOON: inadequate from 4 h after the dose (R-SCR-3), its effect from 8 h after it (R-SCR-4)."""
+        if effect:
+            self._check_since_end(now, label.LONG_EFFECT_MS, "the effect can be recorded in %s, 8 h after the dose, label 2.5")
+        elif result == INADEQUATE:
+            self._check_since_end(now, label.RESPONSE_WAIT_MS, "inadequate can be recorded in %s, 4 h after the dose, label 2.2")
 
     def _check_since_end(self, now, wait_ms, text):
         wait = self.ended + wait_ms - now

@@ -87,6 +87,8 @@ class Therapy:
             self.last_increase = now - record["increase_ago_ms"]
             self.run_ms = 0 if self.phase == label.FIRST else label.STEADY_STATE_MS
             self.ran_at = now
+        else:
+            self.trial.ended = now  # its dose was given before: what is asked of its effect counts from here
 
     # Screening.
 
@@ -95,6 +97,8 @@ class Therapy:
         last = self.last_run
         if last and not self.ended:
             self.past += self._last_in_force(now)
+        if self.phase == label.MAINTENANCE:
+            self._note_maintained(now, self.base(now).daily)
         if last and last.is_taper:
             self.last_run = make_program(last.flat_lines_at(now)) if last.dose_at(now) else None
         self.ended = self.last_run is not None
@@ -244,6 +248,8 @@ class Therapy:
     def came_into_force(self, program, now):
         """It is delivered from now on: a taper begins a holiday, another program ends one with the dose of its day (R-HOL-1)."""
         if program.is_taper:
+            if self.phase == label.MAINTENANCE:
+                self._note_maintained(now, self.base(now).daily)
             self.phase, self.return_to = label.HOLIDAY, None
         elif self.phase == label.HOLIDAY:
             self.phase = label.TITRATION
@@ -277,7 +283,6 @@ class Therapy:
 
     def enter_maintenance(self):
         self.phase = label.MAINTENANCE
-        self.maintained = []
 
     # The journal's copy.
 

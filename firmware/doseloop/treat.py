@@ -105,9 +105,10 @@ def respond(pump, fields, request):
     if result:
         if therapy.phase != label.SCREENING:
             raise Refusal("STATE", "no trial is open; the phase is %s" % therapy.phase)
-        therapy.trial.check_result(result, now)
+        therapy.trial.require_unanswered()
     if effect:
-        _check_effect(therapy, result, now)
+        _require_effect_open(therapy, result)
+    therapy.trial.check_waits(result, effect, now)
     once(pump, fields, request.verb)
     if result:
         therapy.respond(result)
@@ -117,18 +118,17 @@ def respond(pump, fields, request):
     return [("phase", therapy.phase), ("effect", therapy.effect)]
 
 
-def _check_effect(therapy, result, now):
+def _require_effect_open(therapy, result):
     """Once, of the dose that gave a positive response."""
-    positive = result == POSITIVE or (result is None and therapy.phase == label.SCREENED and therapy.trial.response == POSITIVE)
+    positive = result == POSITIVE or (result is None and therapy.phase == label.SCREENED)
     if not positive or therapy.effect != "unknown":
         raise Refusal("STATE", "the effect is recorded once, of a positive response, before the first program runs")
-    therapy.trial.check_effect(now)
 
 
 def open_trial(pump, fields, request):
     """SCREEN:NEW: a new trial; the history stays, the program in force does not (R-SCR-5)."""
-    require_rest(pump, "SCREEN:NEW")
     require_no_delivery(pump)
+    require_rest(pump, "SCREEN:NEW")
     once(pump, fields, request.verb)
     pump.end_therapy()
     pump.save()

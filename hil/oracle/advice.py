@@ -3,6 +3,7 @@
 It comes on and stays until somebody acknowledges. Readings:
 - (a) +50 % is measured at any program that takes force in maintenance, against the lowest daily dose in force in maintenance in the last 30
   days of 24 h; a dose that was replaced exactly 30 days ago is not counted any more. A taper leaves maintenance, so it is not measured.
+  Entering maintenance puts no program in force: the dose counts from there on, and so do those of an earlier maintenance, but nothing is raised.
 - (b) Every refusal with STEP_CAP of a commit above the program last run counts, whichever rule gave it; refusals of RUN do not.
 - (c) A response, adequate or not, ends the count, nothing else does; every increase from the third on raises the advisory. A dose above
   the day's that breaks a holiday off is a titration increase; the restart after its zero is not.
@@ -45,11 +46,22 @@ def answered(advice: Advice) -> Advice:
 
 
 def maintained(advice: Advice, at_ms: int, daily: Ng) -> Advice:
-    """(a) A dose is in force in maintenance from here on."""
+    """(a) A program takes force in maintenance."""
+    noted = entered(advice, at_ms, daily)
+    escalated = any(100 * daily >= label.ESCALATION_PERCENT * one.daily for one in noted.maintained)
+    return raised(noted) if escalated else noted
+
+
+def entered(advice: Advice, at_ms: int, daily: Ng) -> Advice:
+    """A dose is in force in maintenance from here on."""
     kept = [one for one in advice.maintained if one.to_ms is None or one.to_ms > at_ms - label.ESCALATION_MS]
-    escalated = any(100 * daily >= label.ESCALATION_PERCENT * one.daily for one in kept)
-    advice = replace(advice, maintained=(*_ended(kept, at_ms), Maintained(daily)))
-    return raised(advice) if escalated else advice
+    return replace(advice, maintained=(*_ended(kept, at_ms), Maintained(daily)))
+
+
+def dated(advice: Advice, since_ms: int, at_ms: int) -> Advice:
+    """What took force at since_ms did so with its first step, at at_ms."""
+    moved = (replace(one, to_ms=at_ms) if one.to_ms == since_ms else one for one in advice.maintained)
+    return replace(advice, maintained=tuple(moved))
 
 
 def left(advice: Advice, at_ms: int) -> Advice:

@@ -29,8 +29,9 @@ def same(a: Program | None, b: Program | None) -> bool:
 
 
 def waiting(r: Record) -> Program | None:
-    """A committed program that was not run yet."""
-    return None if same(r.course.committed, r.last_run) else r.course.committed
+    """A committed program that was not run yet, or not since a new trial."""
+    in_force = any(one.to_ms is None for one in r.course.in_force)
+    return None if in_force and same(r.course.committed, r.last_run) else r.course.committed
 
 
 def started(r: Record, at_ms: int) -> Record:
@@ -93,7 +94,8 @@ def dated(r: Record, at_ms: int) -> Record:
     if r.course.last_increase_ms == since_ms and (old is None or newest.program.daily_ng > _daily(old, since_ms)):
         course = replace(course, last_increase_ms=at_ms)
     restart = old is not None and old.program.taper and not _daily(old, since_ms)
-    return replace(r, course=course, basal=replace(r.basal, since_ms=at_ms) if restart else r.basal)
+    basal = replace(r.basal, since_ms=at_ms) if restart else r.basal
+    return replace(r, course=course, basal=basal, advice=advice.dated(r.advice, since_ms, at_ms))
 
 
 def _daily(one: InForce, at_ms: int) -> Ng:

@@ -168,7 +168,7 @@ class Therapy:
         if r.increased_lately(at_ms):
             found.append(("TOO_SOON", {"wait": (r.last_increase_ms or 0) + label.INCREASE_GAP_MS - at_ms}))
         doses = r.doses(at_ms)
-        noted = advice.maintained(r.advice, at_ms, doses.daily) if doses else r.advice
+        noted = advice.entered(r.advice, at_ms, doses.daily) if doses else r.advice
         return self._decide(first(found), replace(r, phase="maintenance", advice=noted))
 
     def _break_off(self, at_ms: int) -> Verdict:

@@ -129,9 +129,10 @@ class Play(Pair):
                 break
             self.jump(max(0, lasts))
             ms -= max(0, lasts)
-            self.do_refill(volume=reservoir.capacity_nl - reservoir.remaining_nl(), withdrawn="none")
-            if lasts <= 0:
+            room = reservoir.capacity_nl - reservoir.remaining_nl()
+            if not room:
                 break
+            self.do_refill(volume=room, withdrawn="none")
         self.jump(ms)
 
     def do_clock(self, hours=0):
@@ -177,7 +178,9 @@ class Play(Pair):
         self.note_delivery(delivery)
 
     def do_acknowledge(self):
-        """A person sees whatever is on."""
+        """A person sees whatever is on; in a delivery that would not be kept over a power cut."""
+        if self.pump.deliveries.current:
+            return
         for alarm in self.pump.alarms.active():
             self.firmware.send("ALAR:ACK", {"id": alarm.code})
         self.firmware.send("ALAR:ACK", {"id": "UNCERTAIN"})
