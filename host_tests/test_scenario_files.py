@@ -53,6 +53,7 @@ def test_a_story_of_days_says_how_much_virtual_time_it_takes(name: str) -> None:
 def test_a_shipped_scenario_loads_and_tells_a_story(path: Path) -> None:
     loaded = load_scenario(path)
     assert len(loaded.story.split()) > 30 and loaded.timeline
+    assert loaded.requirements, "make trace: what is a passed run evidence of?"
 
 
 def test_night_flex_is_what_the_issue_says() -> None:

@@ -53,6 +53,11 @@ def first_at(case):
     return max(Fraction(0), Fraction(span * 1000 * (den - remainder), num))
 
 
+def below_29_bits(us):
+    """What is lost where a time is kept to 2^-29 us."""
+    return us - Fraction(int(us * (1 << 29)), 1 << 29)
+
+
 @pytest.mark.req("R-PRF-4", "R-DOSE-1")
 @given(plans)
 @example(((1, 16, 1, 0), (1, LEASE_US)))  # every 62.5 us
@@ -61,13 +66,14 @@ def first_at(case):
 @example(((50, 40, 7, 3), (150, 5_000)))
 def test_each_group_ends_less_than_its_number_of_pulses_in_microseconds_early_and_never_late(plan):
     case, limit = plan
-    now, made = 0, 0
-    for count, (n, gap, period_us) in enumerate(leases(planned(case, *limit)), 1):
+    now, made, lost = 0, 0, Fraction(0)
+    for n, gap, period_us in leases(planned(case, *limit)):
         now += gap + n * period_us
-        made += n
         if n:
+            lost += below_29_bits(n * period(case) if made else first_at(case))
+            made += n
             early = first_at(case) + (made - 1) * period(case) - now
-            assert 0 <= early < n + Fraction(count, 1 << 29)
+            assert 0 <= early - lost < n
 
 
 @pytest.mark.req("R-PRF-4")
@@ -78,10 +84,15 @@ def test_each_group_ends_less_than_its_number_of_pulses_in_microseconds_early_an
 @example(((1000, 100, 1, 0), (2000, LEASE_US)))  # every 10,000 us: 899 in 9 s, for each may take 1 us more
 @example(((60_000, 40, 1, 0), (150, LEASE_US)))
 @example(((50, 11, 1, 0), (3, LEASE_US)))
+@example(((1, 300, 1, 0), (150, LEASE_US)))  # every 3 1/3 us: not even one pulse in four microseconds
+@example(((17_998, 2_000, 1, 0), (2_000, LEASE_US)))  # 1000 pulses of 9,000 us are 9 s
+@example(((1_000, 11, 1, 0), (10, LEASE_US)))  # after the first, exactly one group
 def test_groups_are_as_large_as_earliness_and_limits_allow(plan):
     case, limit = plan
     most, lease_us = limit
-    sizes = [n for n, _, _ in leases(planned(case, *limit)) if n]
+    piece = planned(case, *limit)
+    sizes = [n for n, _, _ in leases(piece) if n]
+    assert sum(sizes) == piece.pulses
     if len(sizes) < 2:
         assert sizes in ([], [1])
         return

@@ -81,6 +81,11 @@ def test_a_function_that_no_test_of_the_id_entered_is_not_exercised(rig, place):
     ]
 
 
+def test_a_test_that_entered_no_place_of_its_requirement_is_no_evidence(rig):
+    held = row(rig.trace(R_STEP_1=entry("rule.py:may_stop")), "R-STEP-1")
+    assert (len(held.passed), held.stories, held.strength) == (4, 0, "GAP")
+
+
 def test_an_open_requirement_is_a_gap_and_no_problem(rig):
     matrix = rig.trace(R_LATER_1=entry(open="no board has a sensor"))
     assert problems(matrix, "R-LATER-1") == []

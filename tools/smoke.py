@@ -7,6 +7,7 @@ that is flashed, the RP2040 is a program (one core, 125 MHz), and its flash eras
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 import time
@@ -23,9 +24,13 @@ from hil.scenario import find_scenario, load_scenario  # noqa: E402
 from tools.emulated_pico import Line, Rig, prompt_device  # noqa: E402
 from tools.image import MANIFEST, build  # noqa: E402
 from tools.pico_source import ImageError  # noqa: E402
+from tools.tree import tree_hash  # noqa: E402
 
 PARTS = MANIFEST.with_name("manifest_parts.py")
 SCRIPTS = ("measure_tick.py", "measure_turn.py")
+RESULT = ROOT / "build" / "smoke" / "result.json"
+# What a passed run is evidence of, for `make trace`: the pulses of a program, and a typed STOP.
+REQUIREMENTS = ["R-PRF-4", "R-OVD-1"]
 BOOT_S = 120.0
 ANSWER_S = 60.0
 MIDNIGHT = 1_809_302_400  # unix seconds of 2027-05-03 00:00
@@ -119,7 +124,14 @@ def _check_emulator(line: Line) -> None:
         raise SmokeError(f"the emulator lost PIO time ({drops}): its figures are worth nothing")
 
 
+def write_result(tree: str, verdict: str) -> None:
+    """For `make trace`, which takes it only if the tree is still the same."""
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps({"tree": tree, "verdict": verdict, "requirements": REQUIREMENTS}) + "\n", "utf-8")
+
+
 def main() -> int:
+    tree = tree_hash()
     try:
         parts, image = build(PARTS), build(MANIFEST)
         print(f"EMULATED, {image.relative_to(ROOT)}, {image.with_suffix('.bin').stat().st_size} bytes of flash\n")
@@ -127,7 +139,9 @@ def main() -> int:
         talk(image)
     except (ImageError, SmokeError, BenchError, TimeoutError) as error:
         print(f"smoke failed: {error}", file=sys.stderr)
+        write_result(tree, "failed")
         return 1
+    write_result(tree, "passed")
     print("smoke passed")
     return 0
 

@@ -25,13 +25,14 @@ PROVEN, BY_CAMPAIGN, PROPERTY, EXAMPLE, EMULATED, MEASURED, GAP = STRENGTHS
 OF_TEST = {"exhaustive": PROVEN, "campaign": BY_CAMPAIGN, "property": PROPERTY, "example": EXAMPLE, "emulated": EMULATED}
 OF_RUN = {"SIMULATED": EXAMPLE, "EMULATED": EMULATED, "MEASURED": MEASURED}
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+TEST, SCENARIO, CAMPAIGN, SMOKE = "test", "scenario", "campaign", "smoke"
 
 
 @dataclass(frozen=True)
 class Evidence:
     """One test, scenario, campaign or boot of the image, and what came of it."""
 
-    source: str  # test, scenario, campaign, smoke
+    source: str  # TEST, SCENARIO, CAMPAIGN or SMOKE
     name: str
     requirements: tuple[str, ...]
     strength: str
@@ -61,7 +62,7 @@ def of_tests(content: Content, _root: Path) -> Iterator[Evidence]:
         entered = frozenset(places[index] for index in test["entered"])
         requirements = tuple(test.get("requirements", ()))
         strength = OF_TEST[test.get("kind", "example")]
-        yield Evidence("test", test["test"], requirements, strength, test["outcome"], entered, test.get("domain", ""))
+        yield Evidence(TEST, test["test"], requirements, strength, test["outcome"], entered, test.get("domain", ""))
 
 
 def of_scenarios(content: Content, root: Path) -> Iterator[Evidence]:
@@ -71,20 +72,20 @@ def of_scenarios(content: Content, root: Path) -> Iterator[Evidence]:
         result = content["results"].get(path.stem, {"verdict": SKIPPED, "evidence": "SIMULATED"})
         if requirements:
             outcome = result["verdict"] if result["verdict"] in (PASSED, SKIPPED) else FAILED
-            yield Evidence("scenario", path.stem, requirements, OF_RUN.get(result["evidence"], GAP), outcome, note=result["evidence"])
+            yield Evidence(SCENARIO, path.stem, requirements, OF_RUN.get(result["evidence"], GAP), outcome, note=result["evidence"])
 
 
 def of_campaign(content: Content, _root: Path) -> Iterator[Evidence]:
     """Random histories beside the oracle; one disagreement and it holds nothing."""
     outcome = FAILED if content["disagreements"] else PASSED
     note = f"{content['histories']} histories, {content['events']} events, seed {content['seed']}"
-    yield Evidence("campaign", "campaign", tuple(content["requirements"]), BY_CAMPAIGN, outcome, note=note)
+    yield Evidence(CAMPAIGN, CAMPAIGN, tuple(content["requirements"]), BY_CAMPAIGN, outcome, note=note)
 
 
 def of_smoke(content: Content, _root: Path) -> Iterator[Evidence]:
     """The flashed image on an emulated board."""
     outcome = PASSED if content["verdict"] == PASSED else FAILED
-    yield Evidence("smoke", "smoke", tuple(content["requirements"]), EMULATED, outcome)
+    yield Evidence(SMOKE, SMOKE, tuple(content["requirements"]), EMULATED, outcome)
 
 
 # Where each kind of evidence lies, whether a trace needs it, and who reads it.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.tracing.evidence import FAILED, GAP, PASSED, STRENGTHS, Evidence
+from tools.tracing.evidence import FAILED, GAP, PASSED, STRENGTHS, TEST, Evidence
 from tools.tracing.requirements import FUNCTION, REQUIREMENTS, Place, Requirement, find
 
 
@@ -23,9 +23,18 @@ class Row:
         return tuple(each for each in self.evidence if each.outcome == PASSED)
 
     @property
+    def holding(self) -> tuple[Evidence, ...]:
+        """What passed and reached the code: a test counts if it entered a place that enforces the requirement.
+
+        So the tests of the oracle, which read the same requirements, are no evidence for the firmware.
+        """
+        places = {place.watched for place in self.requirement.enforced}
+        return tuple(each for each in self.passed if each.source != TEST or places & each.entered)
+
+    @property
     def strengths(self) -> dict[str, int]:
-        """How much passed of each strength, strongest first."""
-        counts = Counter(each.strength for each in self.passed)
+        """How much holds of each strength, strongest first."""
+        counts = Counter(each.strength for each in self.holding)
         return {strength: counts[strength] for strength in STRENGTHS if counts[strength]}
 
     @property
@@ -34,8 +43,8 @@ class Row:
 
     @property
     def stories(self) -> int:
-        """Tests, scenarios and campaigns that passed; the cases of one parametrized test are one."""
-        return len({(each.source, each.story) for each in self.passed})
+        """Tests, scenarios and campaigns that hold it; the cases of one parametrized test are one."""
+        return len({(each.source, each.story) for each in self.holding})
 
     def exercised_by(self, place: Place) -> tuple[Evidence, ...]:
         """The passing tests with this id that entered a function."""

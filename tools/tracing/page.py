@@ -83,7 +83,7 @@ def _row(row: Row, root: Path) -> dict[str, Any]:
         "strength": row.strength,
         "strengths": row.strengths,
         "tests": row.stories,
-        "cases": len(row.passed),
+        "cases": len(row.holding),
         "enforced": [_place(place, row, root) for place in requirement.enforced],
         "evidence": list(_evidence(row)),
     }
@@ -102,7 +102,8 @@ def _evidence(row: Row) -> Iterator[dict[str, Any]]:
     for (source, name), cases in sorted(stories.items(), key=lambda item: (STRENGTHS.index(item[1][0].strength), item[0])):
         outcomes = Counter(case.outcome for case in cases)
         note = next((case.note for case in cases if case.note), "")
-        yield {"source": source, "name": name, "strength": cases[0].strength, "outcomes": dict(outcomes), "note": note}
+        beside = not any(case in row.holding for case in cases)
+        yield {"source": source, "name": name, "strength": cases[0].strength, "outcomes": dict(outcomes), "note": note, "beside": beside}
 
 
 def markdown(content: dict[str, Any]) -> Iterator[str]:
@@ -125,4 +126,5 @@ def markdown(content: dict[str, Any]) -> Iterator[str]:
 def _evidence_line(each: dict[str, Any]) -> str:
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in each["outcomes"].items())
     note = f" ({each['note']})" if each["note"] else ""
-    return f"- {each['strength']}: {each['name']}: {outcomes}{note}"
+    beside = ", entered none of its places" if each["beside"] else ""
+    return f"- {each['strength']}: {each['name']}: {outcomes}{note}{beside}"
