@@ -10,13 +10,13 @@ from doseloop.units import Ratio, larger
 
 def find_caps(therapy, today, now):
     """[(name, value)]: most, least in ng; wait in ms until time alone allows an increase; why none is allowed now."""
-    limits = _limits(therapy, today, now)
     right = _right(therapy, now)
+    limits = _limits(therapy, today, now, right)
     return [
         ("most", "%dng" % min([most for _, most in limits])),
         ("least", "%dng" % _least(therapy, now)),
         ("wait", "%dms" % _wait(therapy, now)),
-        ("why", _forbidding(therapy, limits, now) or "none"),
+        ("why", _forbidding(therapy, _limits(therapy, today, now, None), now) or "none"),
         ("return", "%dng" % (right.floor() if right else 0)),
     ]
 
@@ -56,20 +56,20 @@ def _right(therapy, now):
     return None if therapy.is_long_idle(now) else therapy.return_to
 
 
-def _limits(therapy, today, now):
-    """[(code, ng)]: the most that each rule leaves now, in the order in which they are named."""
+def _limits(therapy, today, now, right):
+    """[(code, ng)]: the most that each rule leaves now, in the order in which they are named, with a right to return (R-WDR-1)."""
     if therapy.phase in label.UNSCREENED:
         return [("NOT_SCREENED", 0)]
     found = [("DAILY_MAX", label.daily_max_ng(therapy.population, judge.age_years(therapy.birth, today)))]
     cap = judge.start_cap(therapy, now, therapy.is_holiday_over(now))
     if cap:
         found.append(("START_CAP", cap[0].floor()))
-    return found if _is_free(therapy, now) else found + _step_limits(therapy, now)
+    return found if _is_free(therapy, now) else found + _step_limits(therapy, now, right)
 
 
-def _step_limits(therapy, now):
-    """The same for the rules that measure from the program last run; a return is free of all but the first (R-WDR-1)."""
-    base, right = therapy.base(now), _right(therapy, now)
+def _step_limits(therapy, now, right):
+    """The same for the rules that measure from the program last run; a return is free of all but the first."""
+    base = therapy.base(now)
     last = base.daily.floor()
     free = max(last, right.floor()) if right else last
     found = []
@@ -84,7 +84,7 @@ def _step_limits(therapy, now):
 
 
 def _forbidding(therapy, limits, now):
-    """Code of the first rule that at present forbids every dose above the one last run, or None."""
+    """Code of the first rule that forbids every dose above the one last run, a return aside, or None."""
     base = therapy.base(now)
     last = base.daily if base else Ratio(0)
     for code, most in limits:
