@@ -65,8 +65,9 @@ class Play:
         """Let time pass, with a sample at each of the scenario's intervals."""
         end_ms = self.target.now_ms() + span_ms
         while self.target.now_ms() < end_ms:
-            self._pass_to(min(end_ms, max(self._next_sample_ms, self.target.now_ms() + 1)))
-            if self.target.now_ms() >= self._next_sample_ms and self.recorder.zero_ms is not None:
+            sampling = self.recorder.zero_ms is not None
+            self._pass_to(min(end_ms, max(self._next_sample_ms, self.target.now_ms() + 1)) if sampling else end_ms)
+            if sampling and self.target.now_ms() >= self._next_sample_ms:
                 self.follow(self.recorder.sample())
                 self._next_sample_ms += self.scenario.setup.sample_ms
         self.reopen()
