@@ -149,11 +149,12 @@ class Play:
 
     def bridge(self, old_mcg_ml: int, volume_nl: int) -> None:
         """So much of the old concentration is still to come out of the catheter from now on; none: no bridge is on."""
-        if self.expectation is None or not isinstance(self.target, UnixTarget):
+        if self.expectation is None:
             self._waiting_bridge = (old_mcg_ml, volume_nl)
             return
         self._old_mcg_ml = old_mcg_ml
-        self.expectation.bridge(self.now_us, old_mcg_ml, volume_nl, self.target.rig.engine.total)
+        pulses = self.target.rig.engine.total if isinstance(self.target, UnixTarget) else None
+        self.expectation.bridge(self.now_us, old_mcg_ml, volume_nl, pulses)
 
     def _bridge_again(self) -> None:
         """After a restart the pump meters on from what it wrote down, which never lets the dose at the tip rise (R-CON-3)."""
