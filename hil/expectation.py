@@ -68,9 +68,9 @@ class Expectation:
         self._curve.push(t_us, steps, push.span_ms, push.dose_ng)
         self._push_end_us = t_us + push.span_ms * 1000
 
-    def bridge(self, t_us: int, old_conc: int, volume_nl: int, pulses: int) -> None:
-        """So much of the old concentration is still to come out of the catheter; none: it is through."""
-        self._curve.bridge(t_us, old_conc, volume_nl, pulses - self._base_steps)
+    def bridge(self, t_us: int, old_conc: int, volume_nl: int, pulses: int | None) -> None:
+        """So much of the old concentration is still to come out of the catheter; none: it is through. No pulses seen: as is due."""
+        self._curve.bridge(t_us, old_conc, volume_nl, None if pulses is None else pulses - self._base_steps)
 
     def bridging(self, t_us: int) -> bool:
         return self._curve.bridging(t_us)

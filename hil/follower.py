@@ -85,7 +85,10 @@ class Follower:
     def _refilled(self, fields: Mapping[str, str]) -> None:
         play = self._play
         self._look_at_bridge()
-        bridge = play.fluids.refilled(leading_int(fields["conc"]) if fields.get("fluid") == "drug" and "conc" in fields else None)
+        conc = leading_int(fields["conc"]) if fields.get("fluid") == "drug" and "conc" in fields else None
+        if conc is not None:
+            play.recorder.refills.append((play.now_us, conc))
+        bridge = play.fluids.refilled(conc)
         if bridge is not None:
             play.bridge(bridge.old_mcg_ml, bridge.volume_nl)
 

@@ -77,7 +77,7 @@ def _at_the_tip(result: Result, scenario: Scenario, target: Target, recorder: Re
     if not isinstance(target, UnixTarget) or tip_ng is None or recorder.expectation is None or recorder.zero_ms is None:
         return []
     result.tip_ng = round(tip_ng)
-    result.tips = tip.curves(target.rig, recorder.expectation.dose_ng, recorder.zero_ms * 1000)
+    result.tips = tip.curves(target.rig, recorder.expectation.dose_ng, recorder.zero_ms * 1000, recorder.refills)
     found = []
     if last.programmed_ng > 0:
         off = 100 * (tip_ng - last.programmed_ng) / last.programmed_ng

@@ -65,8 +65,9 @@ class Play:
         """Let time pass, with a sample at each of the scenario's intervals."""
         end_ms = self.target.now_ms() + span_ms
         while self.target.now_ms() < end_ms:
-            self._pass_to(min(end_ms, max(self._next_sample_ms, self.target.now_ms() + 1)))
-            if self.target.now_ms() >= self._next_sample_ms and self.recorder.zero_ms is not None:
+            sampling = self.recorder.zero_ms is not None
+            self._pass_to(min(end_ms, max(self._next_sample_ms, self.target.now_ms() + 1)) if sampling else end_ms)
+            if sampling and self.target.now_ms() >= self._next_sample_ms:
                 self.follow(self.recorder.sample())
                 self._next_sample_ms += self.scenario.setup.sample_ms
         self.reopen()
@@ -148,11 +149,12 @@ class Play:
 
     def bridge(self, old_mcg_ml: int, volume_nl: int) -> None:
         """So much of the old concentration is still to come out of the catheter from now on; none: no bridge is on."""
-        if self.expectation is None or not isinstance(self.target, UnixTarget):
+        if self.expectation is None:
             self._waiting_bridge = (old_mcg_ml, volume_nl)
             return
         self._old_mcg_ml = old_mcg_ml
-        self.expectation.bridge(self.now_us, old_mcg_ml, volume_nl, self.target.rig.engine.total)
+        pulses = self.target.rig.engine.total if isinstance(self.target, UnixTarget) else None
+        self.expectation.bridge(self.now_us, old_mcg_ml, volume_nl, pulses)
 
     def _bridge_again(self) -> None:
         """After a restart the pump meters on from what it wrote down, which never lets the dose at the tip rise (R-CON-3)."""

@@ -30,6 +30,7 @@ class Recorder:
         self._first: Counts | None = None
         self._true_zero_nl = 0.0
         self._tip_zero_ng = 0.0
+        self.refills: list[tuple[int, int]] = []  # (virtual us, mcg/mL as declared)
         self._open: dict[str, AlarmSpan] = {}
 
     def begin(self, expectation: Expectation) -> None:

@@ -97,4 +97,6 @@ def _of_tip(curve: TipCurve, result: Result) -> Picture:
     caption = f"Means over {curve.window_s / 3600:.3g} h of what leaves the catheter while the drug in the line changes: {curve.change}."
     if curve.unbridged:
         caption += " Dashed: the same program, had every volume been worked out with the new concentration from the refill on."
+    if curve.declared_mcg_ml and abs(curve.after_mcg_ml - curve.declared_mcg_ml) > 0.005 * curve.declared_mcg_ml:
+        caption += f" The refill was of {curve.declared_mcg_ml:.4g} mcg/mL; it mixed with what the syringe had left in the reservoir."
     return Picture(f"Dose rate at the catheter tip, {curve.change}", caption, charts.tip(curve, result.since, result.evidence))

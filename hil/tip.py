@@ -39,6 +39,7 @@ class TipCurve:
     programmed: Sequence[float]
     at_tip: Sequence[float]
     unbridged: Sequence[float]  # had the pump reckoned with the new concentration at once; empty: the line was new
+    declared_mcg_ml: float = 0.0  # what the refill was said to be; it may have mixed with what the syringe left
 
     def largest_deviation(self, rates: Sequence[float]) -> float | None:
         """Percent of the programmed rate, signed; windows in which the pump stood for a good part do not count."""
@@ -53,15 +54,19 @@ class TipCurve:
         return f"{before} to {self.after_mcg_ml:.4g} mcg/mL"
 
 
-def curves(rig: Rig, programmed_ng: Callable[[int], float], begin_us: int) -> list[TipCurve]:
-    """One for each front that entered the line since begin_us; `programmed_ng` is the dose due up to an instant."""
+def curves(rig: Rig, programmed_ng: Callable[[int], float], begin_us: int, refills: Sequence[tuple[int, int]] = ()) -> list[TipCurve]:
+    """One for each front that entered the line since begin_us; `programmed_ng` is the dose due up to an instant.
+
+    refills: (us, mcg/mL as it was declared) in order of time.
+    """
     rig.settle()
     log = _Log(rig, begin_us)
     found = []
     for entry in rig.line.entries:
         entered_us = log.when(entry.passed_nl)
         if entered_us >= begin_us:
-            found.append(_curve(rig.line, log, entry, entered_us, programmed_ng))
+            said = [conc for at_us, conc in refills if at_us <= entered_us]
+            found.append(_curve(rig.line, log, entry, entered_us, programmed_ng, float(said[-1]) if said else entry.after))
     return found
 
 
@@ -87,16 +92,16 @@ class _Log:
         return np.asarray(np.interp(t_us, self._t, self._passed))
 
 
-def _curve(line: Line, log: _Log, entry: Front, entered_us: int, programmed_ng: Callable[[int], float]) -> TipCurve:
+def _curve(line: Line, log: _Log, entry: Front, entered_us: int, programmed_ng: Callable[[int], float], declared: float) -> TipCurve:
     through_us = _through_us(line, log, entry)
     start_us = max(log.begin_us, entered_us - BEFORE_US)
-    unbridged_ng = line.dead_nl * entry.after / 1000 if entry.before else 0.0
+    unbridged_ng = line.dead_nl * declared / 1000 if entry.before else 0.0
     without_us = _when_due(programmed_ng, entered_us, log.end_us, unbridged_ng)
     end_us = min(log.end_us, max(through_us or log.end_us, without_us) + AFTER_US)
     window_us = _window_us(log, start_us, end_us)
     grid = np.arange(start_us, end_us + 1, GRID_US, dtype=np.float64)
     due = np.array([programmed_ng(int(t)) for t in grid])
-    without = _unbridged(grid, due, entered_us, entry, line.dead_nl) if entry.before else None
+    without = _unbridged(grid, due, entered_us, entry, line.dead_nl, declared) if entry.before else None
     half = window_us // 2
     at = grid[(grid >= start_us + half) & (grid <= end_us - half)]
 
@@ -107,7 +112,7 @@ def _curve(line: Line, log: _Log, entry: Front, entered_us: int, programmed_ng: 
     return TipCurve(
         entry.before, entry.after, (entered_us - log.begin_us) / 1e6, None if through_us is None else (through_us - log.begin_us) / 1e6,
         2 * half / 1e6, [float(t) for t in (at - log.begin_us) / 1e6],
-        rate(due), rate(log.ng(grid)), [] if without is None else rate(without),
+        rate(due), rate(log.ng(grid)), [] if without is None else rate(without), declared,
     )  # fmt: skip
 
 
@@ -137,13 +142,13 @@ def _window_us(log: _Log, start_us: int, end_us: int) -> int:
     return min(max(1, ceil(MIN_WINDOW_NL / slowest)), 12) * HOUR_US
 
 
-def _unbridged(grid: Floats, due_ng: Floats, entered_us: int, entry: Front, dead_nl: float) -> Floats:
+def _unbridged(grid: Floats, due_ng: Floats, entered_us: int, entry: Front, dead_nl: float, declared: float) -> Floats:
     """ng out of a line full of the old drug, had every volume been reckoned with the new concentration from the start."""
     line, total, out = Tube(dead_nl, entry.before), 0.0, []
     for at_us, step_ng in zip(grid, np.diff(due_ng, prepend=due_ng[0]), strict=True):
         if at_us <= entered_us:
             total += step_ng
         else:
-            total += sum(conc * nl for conc, nl in line.push(entry.after, step_ng * 1000 / entry.after)) / 1000
+            total += sum(conc * nl for conc, nl in line.push(entry.after, step_ng * 1000 / declared)) / 1000
         out.append(total)
     return np.array(out)

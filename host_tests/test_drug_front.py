@@ -171,3 +171,17 @@ def test_a_new_line_has_a_curve_of_its_own_and_nothing_to_compare_it_with():
     pump(rig, 50_000, HOUR_US)
     (curve,) = tip.curves(rig, lambda us: DOSE_NG_H * us / HOUR_US, 0)
     assert curve.before_mcg_ml == 0.0 and not curve.unbridged and curve.largest_deviation(curve.unbridged) is None
+
+
+def test_the_pump_reckons_with_the_declared_concentration_and_the_tip_gives_what_was_mixed():
+    rig = Rig(replace(SMOOTH, conc_mcg_ml=2000.0, liquid_nl=6_000_000))
+    rig.settle()
+    pump(rig, 50_000, 4 * HOUR_US)
+    rig.withdraw(400_000.0)
+    rig.refill(18_000_000, 500.0)
+    for volume_nl, span_us in bridged(2000, 500):
+        pump(rig, volume_nl, span_us)
+    (curve,) = tip.curves(rig, lambda us: DOSE_NG_H * us / HOUR_US, 0, [(0, 2000), (4 * HOUR_US, 500)])
+    assert curve.declared_mcg_ml == 500.0 and curve.after_mcg_ml == pytest.approx(532.6, abs=0.1)
+    assert curve.largest_deviation(curve.unbridged) == pytest.approx(300.0)
+    assert curve.at_tip[-1] / DOSE_NG_H == pytest.approx(532.6 / 500, abs=0.001)
