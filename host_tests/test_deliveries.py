@@ -111,17 +111,14 @@ def test_the_window_takes_the_whole_allowance_and_not_one_nanogram_more():
     assert refused.text == "2.5 given and 2.5 asked over the allowance of 4.999 mcg in 24 h; room again in 14 h 0 min"
 
 
-room_in_is_wrong = pytest.mark.xfail(strict=True, reason="bolus.Deliveries._room_in says 0 where an older bolus has to run out first")
-
-
 @pytest.mark.req("R-BOL-2")
 @pytest.mark.parametrize(
     ("allowance", "wait"),
     [
-        pytest.param(3 * DOSE_NG, DAY_MS - 5 * HOUR_MS, marks=room_in_is_wrong),  # the first of three makes room
-        pytest.param(2 * DOSE_NG, DAY_MS - 3 * HOUR_MS, marks=room_in_is_wrong),
+        (3 * DOSE_NG, DAY_MS - 5 * HOUR_MS),  # the first of three makes room
+        (2 * DOSE_NG, DAY_MS - 3 * HOUR_MS),
         (DOSE_NG, DAY_MS - HOUR_MS),
-        (DOSE_NG - 1, DAY_MS - HOUR_MS),  # never room; then as late as is known
+        (DOSE_NG - 1, DAY_MS),  # never room
     ],
 )
 def test_a_full_window_says_when_there_is_room_again(allowance, wait):
@@ -155,7 +152,6 @@ def test_a_bolus_counts_for_24_hours_to_the_millisecond():
 starts = st.lists(st.integers(0, 2 * DAY_MS), min_size=1, max_size=8).map(sorted)
 
 
-@room_in_is_wrong
 @pytest.mark.req("R-BOL-2")
 @given(starts, st.integers(DOSE_NG, 6 * DOSE_NG), st.integers(0, DAY_MS))
 def test_the_wait_of_a_full_window_is_the_first_moment_at_which_the_bolus_passes(times, allowance, later):

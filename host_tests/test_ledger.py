@@ -6,18 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doseloop.ledger import CATEGORIES, DOSE, MOVED, PRIME, TEST, Ledger, Tally
+from doseloop.ledger import CATEGORIES, DOSE, MOVED, PRIME, TEST, Ledger, Tally, reservation
+from doseloop.line import Line
 
-BOARD = {"steps_per_turn": 3200, "encoder_counts_per_turn": 4096, "steps_per_ml_nominal": 100_000}
+BOARD = {
+    "steps_per_turn": 3200, "encoder_counts_per_turn": 4096, "steps_per_ml_nominal": 100_000,
+    "dead_volume_tubing_nl": 0, "dead_volume_catheter_nl": 0, "reservation_nl": 10_000, "reservation_ms": 900_000,
+}  # fmt: skip
+DEAD = {**BOARD, "dead_volume_tubing_nl": 1_000, "dead_volume_catheter_nl": 1_400}  # 240 steps
 TICKS = 1 << 30
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 QUARTER_MS = 900_000
 
 
-def ledger(conc=500, category=DOSE):
-    found = Ledger(BOARD)
-    found.conc, found.category = conc, category
+def ledger(conc=500, category=DOSE, board=BOARD):
+    """An account over a line that is filled with drug of `conc`."""
+    found = Ledger(board, Line(board))
+    found.feed(conc)
+    found.category = category
     return found
 
 
@@ -146,7 +153,8 @@ def test_a_change_of_calibration_or_concentration_rewrites_nothing_that_was_book
     exact = dict.fromkeys(("authorised_nl", "witnessed_nl", "authorised_ng", "witnessed_ng"), Fraction(0))
     found.advance(0, 0)
     for new_steps, counts, category, conc, per_ml in story:
-        found.category, found.conc, found.steps_per_ml = category, conc, per_ml
+        found.feed(conc)
+        found.category, found.steps_per_ml = category, per_ml
         due, raw, steps = due + new_steps, raw + counts, steps + new_steps
         found.advance(due, raw)
         millilitres = {"authorised": Fraction(new_steps, per_ml), "witnessed": Fraction(counts * 3200, 4096 * per_ml)}
@@ -282,9 +290,97 @@ def test_a_restart_knows_what_was_booked():
 
 
 def test_a_new_account_is_empty():
-    found = Ledger(BOARD)
+    found = Ledger(BOARD, Line(BOARD))
     assert found.dump() == {
         "steps": [0, 0, 0, 0], "counts": 0, "tally": [0, 0, 0, 0], "uncertain": 0, "refill": [0, 0, 0, 0], "bolus": 0, "day": [None, 0],
     }  # fmt: skip
-    assert (found.conc, found.category, found.steps_per_ml) == (0, DOSE, 100_000)
+    assert (found.tip_conc(), found.bridge_left(), found.category, found.steps_per_ml) == (0, 0, DOSE, 100_000)
     assert found.since_refill() == (0, 0, 0, 0)
+
+
+# ---- a bridge: the old drug leaves the tip first
+
+
+def bridging(old=500, new=2000, made=0):
+    """240 steps of the old drug are in the line, the reservoir feeds the new one; `made` steps since."""
+    found = ledger(old, board=DEAD)
+    found.advance(0, 0)
+    found.advance(100, 128)
+    found.feed(new)
+    found.mark_refill()
+    if made:
+        found.advance(100 + made, 128 + made * 4096 // 3200)
+    return found
+
+
+@pytest.mark.req("R-CON-3", "R-ALM-3")
+@pytest.mark.parametrize(
+    ("made", "left", "conc", "authorised", "witnessed"),
+    [
+        (0, 240, 500, 0, 0),
+        (200, 40, 500, 1000, 1000),
+        (225, 15, 500, 1125, 1125),
+        (240, 0, 2000, 1200, 1199),  # 307 counts are 239.8 steps
+        (250, 0, 2000, 1400, 1402),  # so the witness is through 0.2 steps before
+        (400, 0, 2000, 4400, 4402),
+    ],
+)
+def test_in_a_bridge_the_old_concentration_is_booked_until_the_dead_volume_is_through(made, left, conc, authorised, witnessed):
+    found = bridging(made=made)
+    assert (found.bridge_left(), found.tip_conc()) == (left, conc)
+    assert found.since_refill()[2:] == (authorised, witnessed)
+
+
+@pytest.mark.req("R-CON-3", "R-ALM-3")
+@given(st.lists(st.integers(1, 130), max_size=6), st.sampled_from([(500, 2000), (2000, 500)]))
+def test_how_a_bridge_is_cut_into_turns_changes_nothing_that_was_authorised(turns, concs):
+    found, due = bridging(*concs), 100
+    for steps in turns:
+        due += steps
+        found.advance(due, 128 + (due - 100) * 4096 // 3200)
+    made = due - 100
+    exact = min(made, 240) * 10 * concs[0] + max(0, made - 240) * 10 * concs[1]
+    assert found.since_refill()[2] == exact // 1000
+    assert abs(found.since_refill()[3] * 1000 - exact) <= 2 * 10 * max(concs), "a count more or less, on either side of the change"
+    found.advance(100, found._raw)
+    assert found.since_refill()[2] == 0, "what was taken back is taken back at the concentration it had"
+
+
+@pytest.mark.req("R-CON-3", "R-ALM-11")
+@pytest.mark.parametrize(("old", "new", "left"), [(500, 2000, 140), (2000, 500, 240)])
+def test_what_a_power_cut_left_open_never_raises_the_dose_at_the_tip(old, new, left):
+    found = bridging(old, new)
+    found.book_uncertain(100)
+    assert found.bridge_left() == left
+    assert found.since_refill()[2:] == (old, old), "booked at what is at the tip, whole"
+
+
+@pytest.mark.req("R-CON-3")
+def test_prime_moves_drug_into_the_line_and_test_fluid_does_not():
+    for category, conc in ((PRIME, 500), (TEST, None), (MOVED, None), (DOSE, 500)):
+        found = ledger(500, category, DEAD)
+        found.advance(1, 0)
+        assert found.line.conc == conc
+
+
+# ---- how much one record covers
+
+
+@pytest.mark.req("R-ALM-11", "R-CON-3")
+@pytest.mark.parametrize(
+    ("rate", "made", "covered", "steps"),
+    [
+        (0, 250, 0, 1),  # at least one
+        (10_000, 250, 0, 126),  # 15 min of 10 mcg/h at 2000 mcg/mL: 125 steps, rounded up
+        (10_000, 0, 0, 240),  # at 500: 501, but the bridge ends first
+        (10_000, 0, 40, 200),  # 40 of them are covered already
+        (10_000, 0, 239, 1),
+        (10_000, 0, 240, 126),  # all of the bridge is covered: at the new concentration
+        (10_000, 0, 999, 126),
+        (4_000, 0, 0, 201),  # 15 min of 4 mcg/h at 500 mcg/mL
+        (10**9, 250, 0, 1000),  # 10 uL
+        (10**9, 0, 0, 240),
+    ],
+)
+def test_a_reservation_is_10_microlitres_or_15_minutes_or_what_is_left_of_a_bridge(rate, made, covered, steps):
+    assert reservation(DEAD, bridging(made=made), rate, covered) == steps

@@ -170,7 +170,6 @@ class Alarms:
 
     def _turn_off(self, alarm):
         alarm.on = alarm.acked = False
-        alarm.due = None
         self._on.remove(alarm)
         self._changed(alarm.code + " off")
 

@@ -6,12 +6,14 @@ And the port's switch, the motion rules' windows and the battery, which raise th
 from doseloop.alarms import HIGH, TABLE, Alarms
 from doseloop.battery import Battery
 from doseloop.ledger import Ledger
+from doseloop.line import Line
 from doseloop.port import Port, refuse_catheter_port
 from doseloop.windows import MotionWatch, Windows
 
 CODES = [row[0] for row in TABLE]
 BOARD = {
     "steps_per_turn": 3200, "encoder_counts_per_turn": 4096, "steps_per_ml_nominal": 100_000,
+    "dead_volume_tubing_nl": 100_000, "dead_volume_catheter_nl": 140_000,
     "battery_low_mv": 3300, "battery_low_clear_mv": 3400, "battery_depleted_mv": 3000, "battery_depleted_clear_mv": 3150,
 }  # fmt: skip
 WAYS = ("pump", "Port", "side port", "CAP", "catheter", "septum", "access", "")
@@ -57,7 +59,7 @@ class Motion:
 
     def __init__(self, draw):
         self.authorises, self.witnesses = draw.pick(self.LIVES)
-        self.ledger = Ledger(BOARD)
+        self.ledger = Ledger(BOARD, Line(BOARD))
         self.windows = Windows(self.ledger)
         self.watch = MotionWatch(self.ledger, 32)
         self.programmed = self.authorised = self.witnessed = 0

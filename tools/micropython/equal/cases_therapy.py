@@ -116,7 +116,7 @@ class Life:
         program = self.basal.program
         if program.is_taper and program.start is None:
             program.start = self.now
-        self.therapy.came_into_force(program)
+        self.therapy.came_into_force(program, self.now)
         return self.therapy.took_force(program, self.now, self.now)
 
     def run(self, tried):
@@ -231,7 +231,7 @@ def happening(life, draw, tried):
         life.restart()
     elif not life.run_on and (draw.one_in(4) or life.therapy.phase == label.NOT_CANDIDATE):
         life.basal.change(None, life.now, False)
-        life.therapy.open_trial(life.now)
+        life.therapy.open_trial(life.now, make_program)
         return "new trial"
     return None
 
