@@ -115,7 +115,7 @@ def _result(options, total, seconds):
 
 def _show(report):
     print("\nhistory %(index)d of seed %(seed)d disagrees: %(told)s" % report)
-    print("  replay: python -m campaign --seed %(seed)d --first %(index)d -n 1 --jobs 1" % report)
+    print("  replay: make campaign N=1 FIRST=%(index)d SEED=%(seed)d EVENTS=%(length)d JOBS=1" % report)
     print("  shortest: %d events: %s" % (len(report["shortest"]), report["told_shortest"]))
     print("  start %s" % json.dumps(report["start"]))
     for event in report["shortest"]:

@@ -25,6 +25,7 @@ class Play(Pair):
         self._unsure_ng = 0  # of basal covered by a reservation in a delivery that was cut off: the upper bound counts
         self._world = None  # what the oracle was told of alarms, port and calibration
         self._moved = 0  # steps of drug that the oracle was told of
+        self._at_intent = None  # the oracle's record and what it was told of, when the last delivery began
         self._sent = None  # (verb, arguments) of the last delivery order that was accepted
         self.do_calibrate(20_000, "T1")
         if start["origin"] == "imported":
@@ -69,6 +70,8 @@ class Play(Pair):
         self.note_delivery(delivery)
         if answer.code == "OK":
             self._sent = self.firmware.sent
+        if self.pump.deliveries.current is not delivery:
+            self._at_intent = self.record, self._moved
         return answer
 
     def do_repeat(self):
@@ -152,9 +155,10 @@ class Play(Pair):
         before = moving.started if moving else self.now()
         off_ng = self.firmware.cut_power(outage_ms)
         after = self.now()
-        self.oracle.therapy.now_ms = before
         self._unsure_ng += _RESERVED_NG if moving else _STEP_NG
         if moving:
+            self.oracle.therapy.now_ms, self._world = before, None
+            self.oracle.therapy.record, self._moved = self._at_intent
             self.oracle.ended(before, "UNCERTAIN", nl_of_steps(moving.steps, self.pump.ledger.steps_per_ml))
         else:
             self.same("account after a power loss", 0 if off_ng <= self._unsure_ng else off_ng, 0)
@@ -198,7 +202,9 @@ class Play(Pair):
     # Programs.
 
     def _base(self, of):
-        """The dose that percentages are of, ng: the one last run, what a return or a restart may reach, or the screening dose."""
+        """The dose that percentages are of, ng: the one last run, what a return or a restart may reach, the screening dose, or a number."""
+        if isinstance(of, int):
+            return of
         record, now = self.record, self.now()
         last = record.doses(now)
         base = {

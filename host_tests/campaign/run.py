@@ -54,6 +54,6 @@ def examine(seed, number, length, seen):
         return played, None
     shortest = shrink(start, events[:played], told[0])
     return played, {
-        "seed": seed, "index": number, "what": told[0], "told": told[1], "start": start,
+        "seed": seed, "index": number, "length": length, "what": told[0], "told": told[1], "start": start,
         "shortest": shortest, "told_shortest": play(start, shortest)[1][1],
     }  # fmt: skip

@@ -93,7 +93,8 @@ def idle(rng):
 
 
 def boluses(rng):
-    events = [["commit", {"bolus": rng.choice((5, 20)), "lockout_s": rng.choice((0, 3600))}]]
+    events = [["port", {"is_open": False}], ["alarm", {"is_on": False}], ["acknowledge", {}], ["run", {}]]
+    events.append(["commit", {"bolus": rng.choice((5, 20)), "lockout_s": rng.choice((0, 3600))}])
     for _ in range(rng.randint(2, 7)):
         wait = rng.choice((0, 30_000, 59_999, 60_000, HOUR, DAY))
         events += [["bolus", {}], _until(rng, "bolus", wait), *([["power", {"outage_ms": 5_000}]] if rng.random() < 0.1 else [])]
