@@ -49,7 +49,7 @@ class Deliveries:
         self.uncertain = False  # a former bolus ended UNCERTAIN and nobody acknowledged
         self.last_result = None  # id of the last delivery whose result is in the saved state
         self._ids = []  # [id, verb, outcome] of what was executed, newest last
-        self._given = []  # [start, ng] of boluses of the last 24 h; ng is the upper bound
+        self._given = []  # [start, dose] of boluses of the last 24 h; the dose in ng/1000 (nL x mcg/mL), the upper bound
         self._bolus_start = None
 
     def seen(self, number):
@@ -97,28 +97,32 @@ class Deliveries:
 
     def _check_window(self, program, volume_nl, now):
         """Boluses of 24 h plus a full window of basal as programmed against the daily dose (R-BOL-2)."""
-        given = self.given_ng(now)
-        wanted = -(-volume_nl * program.conc // 1000)
-        if program.daily < program.high.plus(given + wanted):
+        given, wanted = self._given_dose(now), volume_nl * program.conc
+        allowance = program.bolus[3]
+        if allowance * 1000 < given + wanted:
             text = "%s given and %s asked over the allowance of %s mcg in 24 h; room again in %s"
-            wait = self._room_in(program, wanted, now)
-            fields = [("most", "%dng" % max(0, program.bolus[3] - given)), ("wait", "%dms" % wait)]
-            figures = (mcg_text(given), mcg_text(wanted), mcg_text(program.bolus[3]), span_text(wait))
+            wait = self._room_in(allowance * 1000 - wanted, now)
+            fields = [("most", "%dng" % max(0, allowance - self.given_ng(now))), ("wait", "%dms" % wait)]
+            figures = (mcg_text(self.given_ng(now)), mcg_text(-(-wanted // 1000)), mcg_text(allowance), span_text(wait))
             raise Refusal("WINDOW_MAX", text % figures, fields)
 
-    def _room_in(self, program, wanted, now):
-        """ms until enough of the boluses given is older than 24 h; a day if this one never fits."""
-        given = self.given_ng(now)
-        for start, ng in self._given:
-            given -= ng
-            if given + wanted <= program.bolus[3]:
+    def _room_in(self, room, now):
+        """ms until the boluses of 24 h leave as much as `room`; a day if this one never fits."""
+        given = self._given_dose(now)
+        for start, dose in self._given:
+            given -= dose
+            if given <= room:
                 return start + DAY_MS - now
         return DAY_MS
 
-    def given_ng(self, now):
-        """ng of boluses in the last 24 h: in progress and uncertain ones whole."""
+    def _given_dose(self, now):
+        """ng/1000 of boluses in the last 24 h: in progress and uncertain ones whole."""
         self._given = [entry for entry in self._given if now - entry[0] < DAY_MS]
-        return sum([ng for _, ng in self._given])
+        return sum([dose for _, dose in self._given])
+
+    def given_ng(self, now):
+        """The same in whole ng, rounded up."""
+        return -(-self._given_dose(now) // 1000)
 
     # Life cycle.
 
@@ -127,7 +131,7 @@ class Deliveries:
         self.current = self.last = delivery
         self.remember(delivery.number, delivery.verb, "RUNNING")
         if delivery.verb == "DOSE:BOLUS":
-            self._given.append([delivery.started, delivery.ng(delivery.volume_nl)])
+            self._given.append([delivery.started, delivery.volume_nl * delivery.conc])
             self._bolus_start = delivery.started
 
     def finish(self, made, now, steps_per_ml, short):
@@ -142,7 +146,7 @@ class Deliveries:
         if delivery.verb == "DOSE:BOLUS":
             self.uncertain = self.uncertain or short
             if delivery.outcome == "PARTIAL":
-                self._given[-1][1] = delivery.ng(delivery.made_nl)
+                self._given[-1][1] = delivery.made_nl * delivery.conc
         return delivery
 
     def restore(self, delivery, outcome):
@@ -151,7 +155,8 @@ class Deliveries:
         self.last = delivery
         self.remember(delivery.number, delivery.verb, outcome)
         if delivery.verb == "DOSE:BOLUS":
-            self._given.append([delivery.started, delivery.ng(delivery.made_nl if outcome == "PARTIAL" else delivery.volume_nl)])
+            volume_nl = delivery.made_nl if outcome == "PARTIAL" else delivery.volume_nl
+            self._given.append([delivery.started, volume_nl * delivery.conc])
             self._bolus_start = delivery.started
             self.uncertain = self.uncertain or outcome == "UNCERTAIN"
 

@@ -178,6 +178,7 @@ class Supplies:
 
     conc: int | None = None  # in the reservoir; None = nothing in it
     fluid: str = "none"  # none, drug, test
+    emptied: bool = False  # evacuated since it was filled
     expiry: date | None = None
     calibrated: bool = False
     refills: tuple[Refill, ...] = ()

@@ -1,8 +1,8 @@
 """Refills and boluses (R-FIL-*, R-CON-*, R-BOL-*).
 
 Readings:
-- R-CAL-2: drug and test fluid never mix: what is of the other kind must be withdrawn first. Test fluid is no drug of any concentration, so
-  it is BRIDGING too while a bridge is on.
+- R-CAL-2: drug and test fluid never mix: drug is withdrawn before test fluid comes, and after test fluid an EMPTY is on record before drug
+  comes. Test fluid is no drug of any concentration, so it is BRIDGING too while a bridge is on.
 - R-FIL-2: the drug is good on its expiry date, past it the day after.
 - R-CON-1: exactly 50 mcg/mL is taken in phases none and screening.
 - R-FIL-4: the observation starts when a refill or a commit is accepted.
@@ -46,7 +46,8 @@ class Filling:
 
 def refill_refusals(r: Record, at_ms: int, new: Filling, order: Order) -> Iterator[Refusal]:
     """What refuses a refill besides its path and clock."""
-    if r.supplies.fluid != "none" and new.fluid != r.supplies.fluid and new.remaining_nl:
+    unlike = r.supplies.fluid not in ("none", new.fluid) and not r.supplies.emptied
+    if unlike and (new.fluid == "drug" or new.remaining_nl):
         yield "TEST_FLUID", {}
     if not order.attended:
         yield "UNATTENDED", {}
@@ -78,7 +79,7 @@ def refilled(r: Record, at_ms: int, new: Filling) -> Record:
     if new.fluid == "drug":
         kept = (one for one in r.supplies.refills if at_ms - one.at_ms <= label.LICENCE_MS)
         r = replace(r, line=line.refilled(r, new.conc), supplies=replace(r.supplies, refills=(*kept, Refill(at_ms, new.volume_nl))))
-    return replace(r, supplies=replace(r.supplies, conc=new.conc, fluid=new.fluid, expiry=new.expiry))
+    return replace(r, supplies=replace(r.supplies, conc=new.conc, fluid=new.fluid, expiry=new.expiry, emptied=False))
 
 
 def observed(r: Record, at_ms: int, hours: int) -> Record:

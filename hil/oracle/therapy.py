@@ -159,8 +159,11 @@ class Therapy:
 
     def set_phase(self, at_ms: int, phase: str) -> Verdict:
         """Into maintenance by command (R-MNT-1), or out of a holiday that is not over (R-HOL-1)."""
+        water = first(rules.therapy_fluid(self._at(at_ms)))
         change = {"maintenance": self._maintain, "titration": self._break_off}.get(phase)
-        return change(at_ms) if change else Verdict("STATE", {})
+        if water or change is None:
+            return Verdict(*(water or ("STATE", {})))
+        return change(at_ms)
 
     def _maintain(self, at_ms: int) -> Verdict:
         r = self._at(at_ms)
@@ -251,6 +254,11 @@ class Therapy:
         refusal = first(rules.command(r, at_ms, order, way="septum"), supplies.refill_refusals(r, at_ms, new, order))
         filled = supplies.observed(supplies.refilled(r, at_ms, new), at_ms, observe_h)
         return self._decide(refusal, filled, supplies.discrepancy(expected_nl, withdrawn_nl, delivered_nl))
+
+    def empty(self, at_ms: int) -> Verdict:
+        """EMPTY: the reservoir was evacuated (R-OVD-1)."""
+        r = self._at(at_ms)
+        return self._decide(None, replace(r, supplies=replace(r.supplies, emptied=True)))
 
     def bolus(self, at_ms: int, volume_nl: int, order: Order = CAREFUL) -> Verdict:
         """A bolus in therapy; its intent reserves its dose (R-BOL-1..3, R-CAP-*)."""

@@ -18,8 +18,8 @@ _SHAPES = ("hours", "morning", "evening", "quarter", "night", "steep", "peak", "
 _BIRTHS = {
     "spinal": ("1980-05-01", "2000-02-29", "2009-05-03"),
     "cerebral": ("1980-05-01", "2000-02-29"),
-    "pediatric": ("2015-05-03", "2015-05-20", "2018-09-09", "2009-05-10"),
-}  # some have a birthday soon: a child who turns 12 or 18 in the history
+    "pediatric": ("2015-05-03", "2015-05-20", "2018-09-09", "2009-05-10", "2023-05-03"),
+}  # some have a birthday about now: a child turns 12 or 18 in the history, or is under 4 once the clock is set back
 _ODD_BIRTHS = ("2023-05-03", "2023-05-04", "2009-05-04", "2009-05-03")
 
 
@@ -55,6 +55,8 @@ def _commit(rng):
         args["add"] = rng.choice((-1, 1))
     if rng.random() < 0.3:
         args["shape"] = rng.choice(_SHAPES)
+        if rng.random() < 0.1:
+            args["confirm"] = rng.choice(("no", "wrong"))
     if rng.random() < 0.3:
         args["bolus"] = rng.choice((5, 20, 50))
         args["lockout_s"] = rng.choice((0, 3600, 14_400))
@@ -78,7 +80,7 @@ def _spoiled(rng, args, way="path"):
         args[way] = "intravenous"
     elif dice < 0.05:
         args["age_s"] = rng.choice((-6, -5, 60, 61))
-    elif dice < 0.07:
+    elif dice < 0.09:
         args["confirm"] = rng.choice(("no", "wrong"))
     return args
 
@@ -126,6 +128,13 @@ def _power(rng):
     return {"outage_ms": rng.choice((None, 5_000, HOUR, 6 * HOUR - 1000, 6 * HOUR, 6 * HOUR + 1000, DAY, 15 * DAY))}
 
 
+def _record(rng):
+    args = {"injury": rng.choice(("none", "2027-01-01")), "population": rng.choice(("spinal", "cerebral", "pediatric"))}
+    if rng.random() < 0.3:
+        args["confirm"] = rng.choice(("no", "wrong"))
+    return args
+
+
 def _taper(rng):
     args = {"days": rng.choice((13, 14, 14, 21, 28)), "percent": rng.choice((79, 80, 80, 90, 100, 100, 101))}
     if rng.random() < 0.1:
@@ -135,30 +144,31 @@ def _taper(rng):
 
 # kind, weight, how its arguments are drawn
 KINDS = (
-    ("wait", 12, lambda rng: {"ms": rng.choice(_WAITS)}),
-    ("until", 18, lambda rng: {"mark": rng.choice(_MARKS), "ms": rng.choice(_SPANS) + rng.choice(AROUND)}),
-    ("commit", 24, _commit),
-    ("run", 8, lambda rng: {}),
-    ("stop", 4, lambda rng: {}),
-    ("power", 4, _power),
-    ("clock", 2, lambda rng: {"hours": rng.choice((-25, -2, -1, 0, 1, 2, 25, 24 * 400))}),
-    ("refill", 7, _refill),
-    ("phase", 3, lambda rng: {"phase": rng.choice(("maintenance", "maintenance", "titration"))}),
-    ("bolus", 6, _bolus),
-    ("acknowledge", 2, lambda rng: {}),
-    ("port", 2, lambda rng: {"is_open": rng.random() < 0.4}),
-    ("alarm", 2, lambda rng: {"is_on": rng.random() < 0.5}),
-    ("screen", 3, _screen),
-    ("respond", 2, _respond),
+    ("wait", 24, lambda rng: {"ms": rng.choice(_WAITS)}),
+    ("until", 36, lambda rng: {"mark": rng.choice(_MARKS), "ms": rng.choice(_SPANS) + rng.choice(AROUND)}),
+    ("commit", 48, _commit),
+    ("run", 16, lambda rng: {}),
+    ("stop", 8, lambda rng: {}),
+    ("power", 8, _power),
+    ("clock", 4, lambda rng: {"hours": rng.choice((-25, -2, -1, 0, 1, 2, 25, 24 * 400))}),
+    ("refill", 14, _refill),
+    ("phase", 6, lambda rng: {"phase": rng.choice(("maintenance", "maintenance", "titration"))}),
+    ("bolus", 12, _bolus),
+    ("acknowledge", 4, lambda rng: {}),
+    ("port", 4, lambda rng: {"is_open": rng.random() < 0.4}),
+    ("alarm", 4, lambda rng: {"is_on": rng.random() < 0.5}),
+    ("screen", 6, _screen),
+    ("respond", 4, _respond),
     ("trial", 1, lambda rng: {}),
-    ("taper", 2, _taper),
-    ("clinical", 1, lambda rng: {"result": rng.choice(("adequate", "inadequate"))}),
+    ("taper", 4, _taper),
+    ("clinical", 2, lambda rng: {"result": rng.choice(("adequate", "inadequate"))}),
     ("line", 1, lambda rng: {"part": rng.choice(("tube", "catheter", "both"))}),
-    ("prime", 2, _prime),
+    ("prime", 4, _prime),
     ("calibrate", 1, lambda rng: {"hours": rng.choice((1, 100, 20_000)), "tube": rng.choice(("T1", "T1", "T2"))}),
     ("empty", 1, lambda rng: {}),
-    ("record", 1, lambda rng: {"injury": rng.choice(("none", "2027-01-01")), "population": rng.choice(("spinal", "cerebral", "pediatric"))}),
-    ("repeat", 1, lambda rng: {}),
+    ("test_fluid", 1, lambda rng: {}),
+    ("record", 1, _record),
+    ("repeat", 2, lambda rng: {}),
 )
 _NAMES = [kind for kind, weight, _ in KINDS for _ in range(weight)]
 _DRAW = {kind: draw for kind, _, draw in KINDS}

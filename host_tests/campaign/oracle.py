@@ -39,7 +39,7 @@ class Oracle:
         elif moving == "screen":
             self.therapy.screen_ended(at, outcome)
         elif moving == "prime":
-            self.therapy.prime_ended(at, 0 if outcome == "UNCERTAIN" else self._prime_nl - made_nl)
+            self.therapy.prime_ended(at, self._prime_nl - made_nl)
 
 
 def order_of(spec, shown_s, way="pump"):

@@ -155,7 +155,7 @@ class Play(Pair):
         self.oracle.therapy.now_ms = before
         self._unsure_ng += _RESERVED_NG if moving else _STEP_NG
         if moving:
-            self.oracle.ended(before, "UNCERTAIN", moving.volume_nl)
+            self.oracle.ended(before, "UNCERTAIN", nl_of_steps(moving.steps, self.pump.ledger.steps_per_ml))
         else:
             self.same("account after a power loss", 0 if off_ng <= self._unsure_ng else off_ng, 0)
         self.oracle.therapy.power_loss(before, None if outage_ms is None else after - before)
@@ -183,6 +183,7 @@ class Play(Pair):
             return
         for alarm in self.pump.alarms.active():
             self.firmware.send("ALAR:ACK", {"id": alarm.code})
+        self.seen["acknowledge OK"] += 1
         self.firmware.send("ALAR:ACK", {"id": "UNCERTAIN"})
         self.oracle.therapy.inputs(uncertain=False)
         self.oracle.therapy.acknowledge(self.now())
@@ -292,8 +293,22 @@ class Play(Pair):
     def do_empty(self):
         """Only while stopped and with a refill right after: an empty reservoir stops the basal, and alarms that stop are not played."""
         if not self.pump.run and not self.pump.deliveries.current and self.pump.clock.is_set():
-            self.seen["empty " + self.firmware.numbered("EMPTY", {}).code] += 1
+            self._empty()
             self.do_refill(volume=15_000_000)
+
+    def _empty(self):
+        self.both("empty", self.firmware.numbered("EMPTY", {}), self.oracle.therapy.empty(self.now()))
+
+    def do_test_fluid(self):
+        """Water instead of drug: from here on therapy is refused, until it was emptied and filled with drug."""
+        if self.pump.run or self.pump.deliveries.current or not self.pump.clock.is_set() or self.record.line.bridging:
+            return
+        self._empty()
+        fields = {"path": "septum", "fluid": "test", "volume": "15000000nl", "withdrawn": "0nl"}
+        verdict = self.oracle.therapy.refill(
+            self.now(), 15_000_000, 0, expiry=date(2030, 1, 1), withdrawn_nl=0, expected_nl=0, fluid="test", order=self._theirs(ORDER, "septum")
+        )
+        self.both("test_fluid", self._dated("RES:REFILL", fields, ORDER), verdict)
 
     def do_refill(self, volume, conc=None, withdrawn="all", expires=600, drug="baclofen", observe=24, **more):
         self._tell_world()

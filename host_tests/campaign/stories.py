@@ -17,7 +17,7 @@ def begin(rng):
 
 def admit(rng):
     """From the record to a positive response, and often the first program."""
-    events = [["record", {}], ["refill", {"volume": 10_000_000, "conc": 50, "withdrawn": "all"}], *screening(rng)]
+    events = [["record", {"confirm": rng.choice(("yes", "no"))}], ["record", {}], ["refill", {"volume": 10_000_000, "conc": 50, "withdrawn": "all"}], *screening(rng)]
     return events + first_program(rng) if rng.random() < 0.8 else events
 
 
@@ -27,7 +27,7 @@ def screening(rng):
         events += [["screen", {"mcg": "next"}], _until(rng, "screen_end", rng.choice((0, 4 * HOUR))), ["respond", {"result": "inadequate"}]]
         events.append(_until(rng, "screen", DAY))
     events += [["screen", {"mcg": "next"}], _until(rng, "screen_end", rng.choice((0, HOUR, 8 * HOUR)))]
-    events.append(["respond", {"result": rng.choice(("positive", "positive", "positive", "inadequate"))}])
+    events.append(["respond", {"result": rng.choice(("positive",) * 7 + ("inadequate",))}])
     if rng.random() < 0.5:
         events += [_until(rng, "screen_end", 8 * HOUR), ["respond", {"effect": rng.choice(("short", "long"))}]]
     return events
@@ -85,7 +85,7 @@ def comeback(rng):
         events = [["commit", {"percent": rng.choice((30, 60, 79)), "reason": "OVERDOSE"}], ["run", {}]]
     events += [_until(rng, "run", DAY)] if rng.random() < 0.6 else []
     commit = {"of": "return", "percent": rng.choice((90, 100, 100)), "add": rng.choice((0, 0, 1))}
-    return [*events, ["commit", commit], ["commit", {"of": "return"}]]
+    return [*events, ["commit", dict(commit, confirm=rng.choice(("no", "wrong")))], ["commit", commit], ["commit", {"of": "return"}]]
 
 
 def idle(rng):
@@ -111,7 +111,21 @@ def new_line(rng):
     return events + [["prime", {"percent": rng.choice((40, 100, 101))}], ["wait", {"ms": rng.choice((1000, 600_000))}], ["prime", {"percent": 100}], ["run", {}]]
 
 
-def rest(rng):
+def waiting(rng):
+    """An increase that is committed while stopped, and a RUN when it is no longer one that may begin."""
+    events = [_until(rng, "increase", DAY), ["stop", {}]]
+    events += [["refill", {"volume": 9_000_000, "withdrawn": "all"}], ["wait", {"ms": rng.choice((0, HOUR, 5 * HOUR))}]]
+    events += [["commit", {"percent": rng.choice((110, 115, 130)), "shape": rng.choice(("flat", "morning", "evening", "steep"))}]]
+    return [*events, _until(rng, rng.choice(("stop", "refill")), rng.choice((6 * HOUR, DAY))), ["run", {}]]
+
+
+def water(rng):
+    """Test fluid, what is refused meanwhile, and drug again."""
+    events = [["stop", {}], ["test_fluid", {}], ["commit", {"percent": 100}], ["run", {}], ["bolus", {}], ["prime", {}]]
+    return [*events, ["refill", {"volume": 9_000_000}], ["empty", {}], ["acknowledge", {}], ["commit", {"percent": 100}], ["run", {}]]
+
+
+def refusals(rng):
     """A dose above the cap twice in 7 days; a month of maintenance."""
     over = {"percent": rng.choice((131, 141, 200))}
     return [["commit", over], _until(rng, "refused", 7 * DAY), ["commit", over]]
@@ -129,5 +143,7 @@ STORIES = {
     "boluses": boluses,
     "bridge": bridge,
     "new_line": new_line,
-    "refusals": rest,
+    "refusals": refusals,
+    "waiting": waiting,
+    "water": water,
 }
