@@ -83,6 +83,8 @@ def test_the_limits_of_a_discrepancy_themselves_are_none(left, sign, beyond):
 @example(0, 1_000_000, 0, True, 0)
 @example(-1, 1_000_000, 50_000, True, 0)
 @example(0, 1_000_000, 50_000, False, 0)
+@example(None, 1_000, 0, True, THRESHOLD)
+@example(None, 1_000, 0, True, THRESHOLD + 1)
 def test_the_reservoir_is_low_at_its_threshold_or_with_less_than_72_hours_at_the_program_and_its_whole_allowance(
     beyond, daily, allowance, has_clock, left
 ):
