@@ -149,7 +149,7 @@ def test_a_campaign_is_evidence_unless_it_disagreed_once(rig):
     rig.results(campaign={"requirements": ["R-STEP-1"], "histories": 100, "events": 6000})
     assert row(rig.trace(R_STEP_1=STEP), "R-STEP-1").strengths["CAMPAIGN"] == 1
     rig.results(campaign={"requirements": ["R-STEP-1"], "disagreements": 1})
-    assert "R-STEP-1: campaign campaign failed" in problems(rig.trace(R_STEP_1=STEP), "R-STEP-1")
+    assert "R-STEP-1: the campaign failed" in problems(rig.trace(R_STEP_1=STEP), "R-STEP-1")
     rig.results()
 
 
