@@ -130,6 +130,12 @@ def test_a_run_of_a_few_tests_leaves_no_evidence(fresh, words):
     assert fresh.ran() is None
 
 
+def test_a_tree_that_changed_while_its_tests_ran_leaves_no_evidence_and_says_so(fresh):
+    fresh.write("host_tests/test_change.py", "def test_change():\n    open('firmware/doseloop/new.py', 'w').close()\n")
+    assert "the tree changed while the tests ran" in fresh.pytest()
+    assert fresh.ran() is None
+
+
 def test_a_run_on_two_workers_leaves_the_same_evidence(rig, fresh):
     fresh.pytest("-n", "2", "host_tests")
     assert fresh.ran() == rig.ran()
