@@ -247,7 +247,8 @@ def step_most_ng(therapy, base):
 def _check_decrease(therapy, program, case, base):
     """R-MNT-2: daily, high and low dose keep 80 % of the highest of the last 24 h."""
     lowers = program.daily < base.daily or program.high < base.high or program.low < base.low
-    if not lowers or case.reason == "OVERDOSE" or _goes_back(therapy, program, case.now) or therapy.is_long_idle(case.now):
+    freed = case.reason == "OVERDOSE" and not program.is_taper
+    if not lowers or freed or _goes_back(therapy, program, case.now) or therapy.is_long_idle(case.now):
         return
     for name in ("daily", "high", "low"):
         highest = None
