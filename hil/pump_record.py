@@ -158,15 +158,18 @@ def _in_force(says: PumpSays, last: Program | None, holiday_ms: int | None) -> t
         return ()
     if is_top(says):
         return (InForce(holiday_ms, None, last),)
-    daily, low = told(says.caps, "top_daily"), told(says.caps, "top_low")
-    before = stand_in(daily, max(daily, low), low, last.conc)  # something else was in force in the last 24 h
+    daily, high, low = (told(says.caps, name) for name in ("top_daily", "top_high", "top_low"))
+    before = stand_in(daily, high, low, last.conc)  # something else was in force in the last 24 h
     return (InForce(None, NOW_MS, before), InForce(holiday_ms if holiday_ms else NOW_MS, None, last))
 
 
 def is_top(says: PumpSays) -> bool:
     """Whether no more was in force in the last 24 h than the program last run (the pump rounds both up)."""
     last = says.last_run
-    return last is not None and told(says.caps, "top_daily") <= ceil(last.daily_ng) and told(says.caps, "top_low") <= ceil(last.low_ng)
+    if last is None:
+        return False
+    tops = (told(says.caps, name) for name in ("top_daily", "top_high", "top_low"))
+    return all(top <= ceil(dose) for top, dose in zip(tops, last.doses, strict=True))
 
 
 def _holiday_ms(says: PumpSays, last: Program | None) -> int | None:
@@ -182,8 +185,8 @@ def _holiday_ms(says: PumpSays, last: Program | None) -> int | None:
 
 def _before(says: PumpSays, new: Program) -> Doses | None:
     """What ran before an increase of the last 24 h."""
-    daily, low = told(says.caps, "before_daily"), told(says.caps, "before_low")
-    return Doses(_exact(daily, new.daily_ng, ceil), daily, _exact(low, new.low_ng, floor)) if daily else None
+    daily, high, low = (told(says.caps, name) for name in ("before_daily", "before_high", "before_low"))
+    return Doses(_exact(daily, new.daily_ng, ceil), _exact(high, new.high_ng, ceil), _exact(low, new.low_ng, floor)) if daily else None
 
 
 def _exact(said: int, dose: int | Fraction, rounded: Callable[[int | Fraction], int]) -> int | Fraction:

@@ -5,13 +5,14 @@ What is expected is worked out here in plain integers from the requirement, neve
 
 from functools import cache
 from itertools import pairwise, permutations
+from types import SimpleNamespace
 
 import pytest
 from pump_rig import NIGHT_FLEX, PumpRig
 
-from doseloop import commands, label
+from doseloop import commands, label, operate
 from doseloop.alarms import HIGH, LOW, LOWEST, MEDIUM, NO_BOLUS, RUN, STOP, TABLE, Alarms
-from doseloop.judge import Case, check, check_record, confirmations
+from doseloop.judge import Case, check, check_concentration, check_record, confirmations
 from doseloop.program import KEYS, Program, Staging, check_profile, needs_profile_confirmation
 from doseloop.screening import INADEQUATE, POSITIVE, Trial
 from doseloop.taper import Taper
@@ -221,6 +222,38 @@ def test_an_hour_beyond_its_share_of_the_day_is_refused_or_confirmed():
         code = "HOUR_MAX" if percent > 200 else "HOUR_MIN" if min(shares) < 50 * 2300 else "OK"
         assert code_of(check_profile, made, 10**9, 10_000) == code, percent
         assert needs_profile_confirmation(made) == (max(shares) > 120 * 2300 or min(shares) < 80 * 2300), percent
+
+
+@pytest.mark.req("R-PRF-1")
+@pytest.mark.exhaustive("every pair of two-digit numbers as a time of day, and every number of segments to 30")
+def test_a_segment_begins_at_any_minute_of_the_day_and_a_day_has_at_most_24():
+    taken = {text for text in (f"{hour:02d}:{minute:02d}" for hour in range(100) for minute in range(100)) if is_time(text)}
+    assert taken == {f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(1440)}
+    staging = Staging("p")
+    codes = [code_of(staging.segment, "mon", f"00:{minute:02d}", "1ng") for minute in range(30)]
+    assert codes == ["OK"] * 24 + ["ARG"] * 6
+    assert code_of(staging.segment, "tue", "00:00", "1ng") == "OK"
+
+
+def is_time(text):
+    return code_of(Staging("p").segment, "all", text, "1ng") == "OK"
+
+
+# ---- concentrations
+
+
+@pytest.mark.req("R-CON-1")
+@pytest.mark.exhaustive("every whole concentration to 10,000 mcg/mL, in a refill in every phase and under a program")
+def test_a_reservoir_holds_51_to_2000_and_for_screening_50():
+    pump = SimpleNamespace(run=False, therapy=SimpleNamespace())
+    for pump.therapy.phase in ("none", "screening", "screened", "not_candidate", "first", "titration", "maintenance", "holiday"):
+        taken = [conc for conc in range(10_001) if code_of(operate._check_conc, pump, conc) == "OK"]
+        screens = [50] if pump.therapy.phase in ("none", "screening") else []
+        assert taken == screens + list(range(51, 2001)), pump.therapy.phase
+    for conc in range(10_001):
+        made = SimpleNamespace(conc=conc)
+        wanted = "OK" if 51 <= conc <= 2000 else "CONCENTRATION"
+        assert [code_of(check_concentration, made, held) for held in (conc, conc + 1)] == [wanted, "CONCENTRATION"], conc
 
 
 # ---- quantities

@@ -377,6 +377,7 @@ def test_prime_moves_drug_into_the_line_and_test_fluid_does_not():
         (10_000, 0, 239, 1),
         (10_000, 0, 240, 126),  # all of the bridge is covered: at the new concentration
         (10_000, 0, 999, 126),
+        (79_000, 250, 0, 988),
         (4_000, 0, 0, 201),  # 15 min of 4 mcg/h at 500 mcg/mL
         (10**9, 250, 0, 1000),  # 10 uL
         (10**9, 0, 0, 240),
@@ -384,3 +385,16 @@ def test_prime_moves_drug_into_the_line_and_test_fluid_does_not():
 )
 def test_a_reservation_is_10_microlitres_or_15_minutes_or_what_is_left_of_a_bridge(rate, made, covered, steps):
     assert reservation(DEAD, bridging(made=made), rate, covered) == steps
+
+
+def test_a_head_whose_step_is_more_than_a_reservation_makes_one_at_a_time():
+    assert reservation({**BOARD, "reservation_nl": 5}, ledger(), 10_000, 0) == 1
+
+
+@pytest.mark.req("R-ALM-3", "R-CAL-2")
+def test_without_drug_in_the_reservoir_nothing_that_moves_is_a_dose():
+    found = ledger(0)
+    found.advance(0, 0)
+    for turn in range(1, 1000):
+        found.advance(turn, turn)
+    assert nanograms(found) == (0, 0) and found.total_steps() == found.counts == 999

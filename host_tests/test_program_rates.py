@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_program_rules import DAYS, lines
 
-from doseloop.program import Program, check_profile, needs_profile_confirmation
+from doseloop.program import Program, check_bridge_rate, check_profile, needs_profile_confirmation
 from doseloop.units import Refusal
 
 MINUTE_MS = 60_000
@@ -21,9 +21,9 @@ def program(*segments, conc=500):
     return Program(["name=p", f"conc={conc}", *segments])
 
 
-def refusal_of(found, board=NO_LIMIT, reservation=NO_LIMIT):
+def refusal_of(found, board=NO_LIMIT, reservation=NO_LIMIT, **more):
     try:
-        check_profile(found, board, reservation)
+        check_profile(found, board, reservation, **more)
     except Refusal as refusal:
         return refusal
     return None
@@ -160,6 +160,26 @@ def test_the_boards_fastest_rate_may_be_reached_and_not_passed():
     refusal = refusal_of(found, board=2_573_429)
     assert refusal.code == "HOUR_MAX" and refusal.text.startswith("2573430 nl/h over the board's 2573429;")
     assert refusal_of(found, board=1_000_000).code == "HOUR_MAX"
+
+
+@pytest.mark.req("R-CON-3", "R-BOL-3")
+def test_while_a_weaker_drug_is_at_the_tip_the_board_has_to_be_as_much_faster():
+    found = program("seg.all.00:00=24000", conc=2000)  # 500 nl an hour, 2000 of the old drug
+    assert refusal_of(found, board=500) is None and refusal_of(found, board=2_000, old_conc=500) is None
+    refusal = refusal_of(found, board=1_999, old_conc=500)
+    text = "2000 nl/h over the board's 1999 while the line holds 500 mcg/ml; less dose, or LINE:NEW part=both"
+    assert (refusal.code, refusal.text) == ("HOUR_MAX", text)
+    assert refusal_of(found, board=1_000, old_conc=500).code == "HOUR_MAX"
+    assert refusal_of(found, board=499, old_conc=500).text.startswith("500 nl/h over the board's 499; a longer"), "its own comes first"
+    assert check_bridge_rate(found, 0, 0) is None, "without a bridge there is nothing to judge"
+
+
+@pytest.mark.req("R-CON-3")
+@given(lines(), st.sampled_from([51, 500, 2000]), st.integers(1, DAY_MS))
+def test_a_volume_at_another_concentration_is_that_of_the_same_doses(found, conc, span):
+    mine = Program(found)
+    assert mine.basal_nl(span, conc) == Program([line.replace("conc=500", f"conc={conc}") for line in found]).basal_nl(span)
+    assert mine.basal_nl(span, None) == mine.basal_nl(span, 500)
 
 
 @pytest.mark.req("R-BOL-3")

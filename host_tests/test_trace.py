@@ -130,6 +130,12 @@ def test_a_run_of_a_few_tests_leaves_no_evidence(fresh, words):
     assert fresh.ran() is None
 
 
+def test_a_tree_that_changed_while_its_tests_ran_leaves_no_evidence_and_says_so(fresh):
+    fresh.write("host_tests/test_change.py", "def test_change():\n    open('firmware/doseloop/new.py', 'w').close()\n")
+    assert "the tree changed while the tests ran" in fresh.pytest()
+    assert fresh.ran() is None
+
+
 def test_a_run_on_two_workers_leaves_the_same_evidence(rig, fresh):
     fresh.pytest("-n", "2", "host_tests")
     assert fresh.ran() == rig.ran()
@@ -149,7 +155,7 @@ def test_a_campaign_is_evidence_unless_it_disagreed_once(rig):
     rig.results(campaign={"requirements": ["R-STEP-1"], "histories": 100, "events": 6000})
     assert row(rig.trace(R_STEP_1=STEP), "R-STEP-1").strengths["CAMPAIGN"] == 1
     rig.results(campaign={"requirements": ["R-STEP-1"], "disagreements": 1})
-    assert "R-STEP-1: campaign campaign failed" in problems(rig.trace(R_STEP_1=STEP), "R-STEP-1")
+    assert "R-STEP-1: the campaign failed" in problems(rig.trace(R_STEP_1=STEP), "R-STEP-1")
     rig.results()
 
 

@@ -222,7 +222,14 @@ class Alarms:
         return self._alarms[code].on
 
     def any_high(self):
-        return len(self._on) > 0 and self._on[0].priority == HIGH
+        return self.high() is not None
+
+    def high(self, ignoring=()):
+        """Code of the first HIGH that is on, save those to ignore; None if there is none."""
+        for alarm in self._on:
+            if alarm.priority == HIGH and alarm.code not in ignoring:
+                return alarm.code
+        return None
 
     def active(self):
         """The Alarm of each that is on, highest priority first, then oldest."""

@@ -166,7 +166,7 @@ class Basal:
         """Another program is in force from now on; ran: the one before it was not only committed but run."""
         if ran:
             self._highs = [entry for entry in self._highs if now - entry[0] < DAY_MS]
-            self._highs.append([now, self.program.high])
+            self._highs += _highs_of(self.program, now)
         self.program = program
 
     def correct_clock(self, now):
@@ -210,6 +210,15 @@ class Basal:
     def load(self, state):
         self.corrected_at, self._uneven_to, self._doubts = state["corrected"], state["uneven"], state["doubts"]
         self._highs = [[until, Ratio(num, den)] for until, num, den in state["highs"]]
+
+
+def _highs_of(program, now):
+    """[until, high] of a program; of a taper those of the days that reach into the last 24 h."""
+    if not program.is_taper:
+        return [[now, program.high]]
+    day = program.day_at(now)
+    found = [[now, Ratio(program.day_ng(day))]]
+    return found if not day or program.start is None else [[program.start + day * DAY_MS, Ratio(program.day_ng(day - 1))]] + found
 
 
 def _sum(total, num, den):

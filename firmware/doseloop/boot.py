@@ -192,14 +192,14 @@ def _resume(pump, state, outage_ms):
     now = pump.clock.elapsed
     if state is None:
         return
-    if outage_ms is None and pump.run and pump.is_in_therapy():
+    if outage_ms is None and pump.is_in_therapy():
         pump.alarms.raise_("WITHDRAWAL_RISK", now, "outage of unknown length")
     pump.alarms.set("CLOCK_LOST", not pump.clock.is_set(), now)
     pump.port.check(now, pump.hal.port_open())
     for _ in range(_BATTERY_READINGS):
         pump.battery.sample(pump.hal.battery_mv(), now)
     pump.alarms.set("BATTERY_DEPLETED", pump.battery.depleted, now)
-    pump.refresh()
+    pump.refresh(judged=True)
     pump.save()
 
 

@@ -30,8 +30,10 @@ def history(therapy, now, delivering):
     idle_ms = 0 if delivering or therapy.ran_at is None else now - therapy.ran_at
     return [
         ("top_daily", "%dng" % _top([doses.daily for doses in recent])),
+        ("top_high", "%dng" % _top([doses.high for doses in recent])),
         ("top_low", "%dng" % _top([doses.low for doses in recent])),
         ("before_daily", "%dng" % (before.daily.ceil() if before else 0)),
+        ("before_high", "%dng" % (before.high.ceil() if before else 0)),
         ("before_low", "%dng" % (before.low.floor() if before else 0)),
         ("licence", "%ds" % (licence_ms // 1000)),
         ("idle", "%ds" % (idle_ms // 1000)),

@@ -20,14 +20,14 @@ def give_bolus(pump, fields, request):
     program = pump.basal.program
     pump.watch.settle_force(pump.clock.elapsed)
     require_no_bridge(pump)
-    pump.deliveries.check_bolus(program, fields["volume"], pump.clock.elapsed, _forbidding(pump))
+    pump.deliveries.check_bolus(program, fields["volume"], pump.clock.elapsed, _forbidding(pump, request.verb))
     span_ms = program.bolus[1] * SECOND_MS
     return _begin(pump, request.verb, fields, fields["volume"], span_ms)
 
 
-def _forbidding(pump):
+def _forbidding(pump, verb):
     """The alarm or self-test that forbids boluses now, or None (R-BOL-3)."""
-    return pump.alarms.top() if pump.alarms.any_high() else None if pump.tested else "self-test"
+    return pump.forbids(verb) or (None if pump.tested else "self-test")
 
 
 def screen(pump, fields, request):
@@ -52,7 +52,7 @@ def screen(pump, fields, request):
         raise Refusal("CONCENTRATION", text % (label.SCREEN_CONC, pump.reservoir.conc), want)
     require_no_bridge(pump)
     therapy.trial.check_gap(now)
-    forbidding = _forbidding(pump)
+    forbidding = _forbidding(pump, request.verb)
     if forbidding:
         raise Refusal("ALARM_ACTIVE", "no bolus during %s; see ALAR?" % forbidding)
     reply = _begin(pump, request.verb, fields, volume_nl(dose_ng), fields.get("time", label.SCREEN_TIME_S) * SECOND_MS)
@@ -101,6 +101,7 @@ def move(pump, fields, request):
     if pump.reservoir.fluid == "drug" and not pump.reservoir.emptied:
         raise Refusal("STATE", "the reservoir holds drug; EMPTY it and fill with test fluid")
     require_no_bridge(pump)
+    _require_no_drug_in_line(pump)
     _require_board_rate(pump, nl_of_steps(fields["rate"] * 3600, pump.ledger.steps_per_ml))
     span_ms = max(1, fields["steps"] * SECOND_MS // fields["rate"])
     volume_nl = nl_of_steps(fields["steps"], pump.ledger.steps_per_ml)
@@ -124,6 +125,14 @@ def _require_test_fluid(pump):
     require_rest(pump, "a test flow")
     if pump.reservoir.fluid != "test" or pump.reservoir.emptied:
         raise Refusal("STATE", "a test flow needs RES:REFILL fluid=test")
+    _require_no_drug_in_line(pump)
+
+
+def _require_no_drug_in_line(pump):
+    """What is pushed out of a line that holds drug is dose, whatever the reservoir holds (R-CON-4)."""
+    held = pump.line.holds(pump.ledger.steps["dose"])
+    if held is not None:
+        raise Refusal("STATE", "the line holds drug, %d mcg/ml; put in a new one: LINE:NEW part=both" % held)
 
 
 def _require_board_rate(pump, rate_nl_h):

@@ -123,7 +123,7 @@ def check_concentration(program, conc):
 
 
 def _check_flat(therapy, program, now, restart):
-    first_day = therapy.phase == label.FIRST and therapy.running_for(now) < label.STEADY_STATE_MS
+    first_day = (therapy.phase == label.FIRST or therapy.restarted) and therapy.running_for(now) < label.STEADY_STATE_MS
     if (restart or first_day or therapy.phase == label.SCREENED) and not program.is_flat():
         raise Refusal("START_FLAT", "the first 24 h run a flat day, complex schedules come later, label 2.4")
 
@@ -245,11 +245,12 @@ def step_most_ng(therapy, base):
 
 
 def _check_decrease(therapy, program, case, base):
-    """R-MNT-2: daily and low dose keep 80 % of the highest of the last 24 h."""
-    lowers = program.daily < base.daily or program.low < base.low
-    if not lowers or case.reason == "OVERDOSE" or _goes_back(therapy, program, case.now) or therapy.is_long_idle(case.now):
+    """R-MNT-2: daily, high and low dose keep 80 % of the highest of the last 24 h."""
+    lowers = program.daily < base.daily or program.high < base.high or program.low < base.low
+    freed = case.reason == "OVERDOSE" and not program.is_taper
+    if not lowers or freed or _goes_back(therapy, program, case.now) or therapy.is_long_idle(case.now):
         return
-    for name in ("daily", "low"):
+    for name in ("daily", "high", "low"):
         highest = None
         for doses in therapy.in_force(case.now):
             dose = getattr(doses, name)
@@ -266,7 +267,9 @@ def before_increase(therapy, now):
 
 def _goes_back(therapy, program, now):
     before = before_increase(therapy, now)
-    return before is not None and before.daily <= program.daily and before.low <= program.low
+    if before is None:
+        return False
+    return before.daily <= program.daily and before.high <= program.high and before.low <= program.low
 
 
 def _check_kept(new, old, name):

@@ -5,7 +5,7 @@ of dose steps alone: up to `until` it is the old drug, from there on the new one
 count that is taken back (a chain cut short) or that a power cut left open needs no second rule.
 """
 
-from doseloop.ledger import MOVED, PRIME, TEST
+from doseloop.ledger import PRIME
 from doseloop.units import Refusal, nl_of_steps
 
 _NL_PER_ML = 1_000_000
@@ -22,7 +22,6 @@ class Line:
         self.conc = None  # what it held when that began; None = nothing, or test fluid
         self.until = 0  # count at which the bridge is, or was, through; 0 = no bridge since that began
         self.prime_left_nl = 0  # what recorded new parts still allow to prime
-        self._rinsed_steps = 0  # made with test fluid or without any since drug moved last
 
     # What it holds.
 
@@ -56,22 +55,13 @@ class Line:
 
     def drug_moved(self):
         """Without a bridge the line holds what the reservoir feeds as soon as a step of it was made."""
-        self._rinsed_steps = 0
         if not self.until:
             self.conc = self.feed or None
 
     def delivered(self, category, steps, steps_per_ml):
-        """A delivery beside basal has ended with so many steps of dose, prime, test fluid or nothing."""
+        """A delivery beside basal has ended with so many steps; what primed counts against the allowance."""
         if category == PRIME:
             self.prime_left_nl = max(0, self.prime_left_nl - nl_of_steps(steps, steps_per_ml))
-        elif category in (TEST, MOVED):
-            self._rinse(steps, _steps_over(self._parts_nl["both"], steps_per_ml))
-
-    def _rinse(self, steps, dead_steps):
-        """No drug is left once as much as the dead volume of something else has moved."""
-        self._rinsed_steps += steps
-        if self._rinsed_steps >= dead_steps:
-            self.conc, self.until = None, 0
 
     def replace(self, part):
         """A new tube or catheter is on record: its dead volume may be primed once; with both new the line is empty."""
@@ -113,10 +103,10 @@ class Line:
     # The journal's copy.
 
     def dump(self):
-        return [self.feed, self.conc, self.until, self.prime_left_nl, self._rinsed_steps]
+        return [self.feed, self.conc, self.until, self.prime_left_nl]
 
     def load(self, state):
-        self.feed, self.conc, self.until, self.prime_left_nl, self._rinsed_steps = state
+        self.feed, self.conc, self.until, self.prime_left_nl = state
 
 
 class Fill:

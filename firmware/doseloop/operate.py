@@ -49,6 +49,8 @@ def set_taper_day(pump, fields, request):
 def commit(pump, fields, request):
     """What runs is exactly what was read back: the hash must be the staged program's."""
     require_no_delivery(pump)
+    if pump.run and not pump.delivering:
+        raise Refusal("STATE", "the pump is held by %s; STOP, then commit, and RUN once it is cleared" % pump.alarms.top())
     program = staged_program(pump, request.sess)
     if program.hash != fields["hash"]:
         raise Refusal("ARG", "hash is not the staged program's %s; read it back" % program.hash)

@@ -5,7 +5,7 @@ change goes the same way: settle the chain so the account is exact, change, let 
 """
 
 from doseloop import records, snapshot
-from doseloop.alarms import LOWEST, NO_BOLUS, STOP, Alarms
+from doseloop.alarms import LOWEST, STOP, Alarms
 from doseloop.basal import Basal
 from doseloop.battery import Battery
 from doseloop.bolus import CATEGORY, Deliveries, Delivery, bolus_text, is_short
@@ -22,6 +22,7 @@ from doseloop.therapy import ORDINARY, Therapy
 from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, unix_days
 from doseloop.windows import MotionWatch, Windows
 
+_RESTING = ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY")  # what a stopped infusion raises
 REPORT_MS = 12_000  # watchdog and driver live on a report of the controller at most one lease old
 
 
@@ -66,11 +67,14 @@ class Pump:
 
     # Delivering or not.
 
-    def refresh(self):
-        """Bring delivery in line with RUN and the alarms; called after whatever may have changed either."""
+    def refresh(self, judged=False):
+        """Bring delivery in line with RUN and the alarms; called after whatever may have changed either.
+
+        judged: by RUN, or it is a reset, after which basal resumes whatever the outage was (R-ALM-11).
+        """
         action = self.alarms.action()
         current = self.deliveries.current
-        if current and (action >= STOP or (action >= NO_BOLUS and current.verb in ("DOSE:BOLUS", "DOSE:SCREEN"))):
+        if current and (action >= STOP or self.forbids(current.verb)):
             self.end_delivery()
             self.flow()
         wanted = self.run and self.basal.program is not None and action < STOP
@@ -79,11 +83,29 @@ class Pump:
             return
         now = self.settle()
         self.basal.lowest = lowest
-        if wanted and not self.delivering:
+        if wanted and not self.delivering and not judged and self.therapy.is_long_idle(now):
+            self._drop_run(now)
+        elif wanted and not self.delivering:
             self._resume(now)
         elif not wanted and self.delivering:
             self._rest(now)
         self.flow()
+
+    def forbids(self, verb):
+        """Code of the alarm that forbids this delivery now, or None (R-BOL-3).
+
+        A screening dose is given while the infusion rests: that it rests is no reason against it.
+        """
+        if verb not in ("DOSE:BOLUS", "DOSE:SCREEN"):
+            return None
+        return self.alarms.high(_RESTING if verb == "DOSE:SCREEN" else ())
+
+    def _drop_run(self, now):
+        """Held by an alarm for more than 14 days: RUN is asked anew, for then a first program's dose is the most (R-WDR-1)."""
+        self.run = False
+        self.therapy.note_stop(now)
+        self.alarms.set("PUMP_STOPPED", True, now)
+        self.save()
 
     def settle(self):
         """Make the account exact for now, with the chain revoked and any delivery beside basal ended; returns now."""
@@ -125,11 +147,15 @@ class Pump:
         self.restart_motion(now)
 
     def _come_into_force(self, now):
-        """A taper counts its days from here, and is what runs, first step or not: a power cut must not undo it (R-HOL-1)."""
+        """What is no increase is what runs from here on, first step or not: a dose so small that its first step takes days,
+        or a power cut, must not keep the old dose the base of the next step (R-TIT-4). A taper counts its days from here (R-HOL-1).
+        """
         program = self.basal.program
         self.therapy.came_into_force(program, now)
         if program.is_taper and program.start is None:
             program.start = now
+        base = self.therapy.base(now)
+        if base and program.hash != self.therapy.last_run.hash and program.daily <= base.daily:
             self.therapy.took_force(program, now, now)
 
     def _rest(self, now):
@@ -149,10 +175,15 @@ class Pump:
         self.motion.reset(now, self.dosing.due(now), self.motion_counts())
 
     def is_in_therapy(self):
-        """From the first chronic RUN to a holiday's zero: windows, WITHDRAWAL_RISK and PUMP_STOPPED exist (R-ALM-7)."""
-        if self.therapy.first_run is None or self.basal.program is None:
+        """From the first chronic RUN to a holiday's zero, and again from its restart: PUMP_STOPPED exists (R-ALM-7).
+
+        A new trial after a therapy is no zero: a patient whose infusion was stopped is still one.
+        """
+        if self.therapy.first_run is None:
             return False
-        return not self.therapy.is_holiday_over(self.clock.elapsed)
+        if not self.therapy.is_holiday_over(self.clock.elapsed):
+            return True
+        return self.run and not self.basal.is_over(self.clock.elapsed)
 
     # The account in the journal.
 
@@ -217,6 +248,7 @@ class Pump:
         """STOP (R-OVD-1): latched until RUN. Returns the delivery it cut short, or None."""
         cut = self.deliveries.current
         now = self.settle()
+        self.watch.settle_force(now)
         if self.run or self.delivering:
             self.run = False
             self.therapy.note_stop(now)
@@ -231,7 +263,7 @@ class Pump:
         """RUN, after every rule has agreed."""
         self.run = True
         self.alarms.set("PUMP_STOPPED", False, self.clock.elapsed)
-        self.refresh()
+        self.refresh(judged=True)
         self.save()
 
     def put_in_force(self, program, kind=ORDINARY, observe_h=None):
@@ -259,8 +291,6 @@ class Pump:
         self.basal.change(None, now, ran)
         self.therapy.open_trial(now, make_program)
         self.windows.begin()
-        for code in ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY"):
-            self.alarms.set(code, False, now)
 
     def start_observation(self, hours=None):
         """hours: 1 to 72, None: the board's default; a later end holds (R-FIL-4)."""

@@ -54,6 +54,7 @@ class Therapy:
         self.effect = "unknown"  # of that dose: short, long (over 8 h), unknown
         self.first_run = None
         self.run_ms = 0  # running time since the infusion started or began anew (R-INI-2)
+        self.restarted = False  # after a holiday, and not yet for 24 h
         self.ran_at = None  # last moment at which basal was delivered
         self.last_run = None  # Program or Taper last run: what a step is measured against
         self.ended = False  # a new trial ended its force
@@ -99,6 +100,8 @@ class Therapy:
             self.past += self._last_in_force(now)
         if self.phase == label.MAINTENANCE:
             self._note_maintained(now, self.base(now).daily)
+        if self.is_holiday_over(now):
+            self.first_run = None  # nothing is delivered on purpose: no alarm says that it is missed (R-ALM-7)
         if last and last.is_taper:
             self.last_run = make_program(last.flat_lines_at(now)) if last.dose_at(now) else None
         self.ended = self.last_run is not None
@@ -160,7 +163,7 @@ class Therapy:
         elif new.daily < old.daily and self.pending == OVERDOSE and not program.is_taper:
             self.return_to = larger(self.return_to, old.daily) if self.return_to else old.daily
         if restart:
-            self.run_ms, self.ran_at, self.before_increase = 0, at, None
+            self.run_ms, self.ran_at, self.before_increase, self.restarted = 0, at, None, True
         return suspicion
 
     def _note_increase(self, old, at):
@@ -206,8 +209,10 @@ class Therapy:
         elif now > self.ran_at:
             self.run_ms += now - self.ran_at
         self.ran_at = now
-        if self.phase == label.FIRST and self.run_ms >= label.STEADY_STATE_MS:
-            self.phase = label.TITRATION
+        if self.run_ms >= label.STEADY_STATE_MS:
+            self.restarted = False
+            if self.phase == label.FIRST:
+                self.phase = label.TITRATION
 
     def is_interrupted(self, now):
         """Nothing was delivered for more than 6 h, or never."""
@@ -231,7 +236,7 @@ class Therapy:
         if self.first_run is None:
             self.first_run = now
         if self.phase == label.SCREENED:
-            self.phase = label.FIRST
+            self.phase, self.run_ms = label.FIRST, 0
 
     def _note_return(self, now):
         if self.is_long_idle(now):
@@ -326,6 +331,7 @@ _PLAIN = (
     "effect",
     "first_run",
     "run_ms",
+    "restarted",
     "ran_at",
     "ended",
     "last_increase",

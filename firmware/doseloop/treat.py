@@ -2,7 +2,7 @@
 
 from doseloop import judge, label
 from doseloop.guards import once, require_confirmation, require_no_delivery, require_rest
-from doseloop.screening import POSITIVE
+from doseloop.screening import POSITIVE, too_soon
 from doseloop.staging import staged_program
 from doseloop.taper import make_program
 from doseloop.units import NG_PER_MCG, SECOND_MS, Refusal, parse_date
@@ -162,6 +162,9 @@ def _enter_maintenance(pump):
     if therapy.phase != label.TITRATION:
         raise Refusal("STATE", "maintenance follows titration; the phase is %s" % therapy.phase)
     judge.check_wait(therapy, now)
+    program = pump.basal.program
+    if pump.delivering and program.hash != therapy.last_run.hash and therapy.base(now).daily < program.daily:
+        raise too_soon("an increase waits for its first step; maintenance in %s, label 2.6", label.INCREASE_WAIT_MS)
     therapy.enter_maintenance()
     pump.save()
     return [("phase", therapy.phase)]

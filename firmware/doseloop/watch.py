@@ -148,6 +148,7 @@ class Watch:
         if not pump.is_in_therapy():
             for code in ("UNDER_DELIVERY", "WITHDRAWAL_RISK"):
                 pump.alarms.set(code, False, now)
+        if not pump.is_in_therapy() or pump.basal.program is None:  # in a new trial they stay as they were
             return
         ledger = pump.ledger
         full = pump.windows.sample(now, pump.basal.programmed.total, ledger.steps["dose"], ledger.counts)
@@ -166,7 +167,7 @@ class Watch:
         program = pump.basal.program if filled else None
         course_ms = pump.basal.course_ms(now) if program else None
         pump.alarms.set("RESERVOIR_LOW", filled and supplies.is_low(reservoir, program, course_ms), now)
-        empty = pump.is_in_therapy() and steps_of_nl(reservoir.usable_nl(), ledger.steps_per_ml) < 1
+        empty = pump.is_in_therapy() and pump.basal.program is not None and steps_of_nl(reservoir.usable_nl(), ledger.steps_per_ml) < 1
         pump.alarms.set("RESERVOIR_EMPTY", empty, now)
         authorised, witnessed = ledger.since_refill()[:2]
         off = abs(authorised - witnessed)

@@ -37,8 +37,10 @@ class Caps:
     why: str  # a code, or none
     return_ng: int
     top_daily: Ng  # highest in force in the last 24 h
+    top_high: Ng
     top_low: Ng
     before_daily: Ng  # before an increase of the last 24 h; 0 = none
+    before_high: Ng
     before_low: Ng
     licence_ms: int | None  # how long a refill still licenses an increase; None = none does
     idle_ms: int
@@ -55,8 +57,10 @@ def caps(r: Record, at_ms: int) -> Caps:
         why=_why(r, at_ms),
         return_ng=floor_ng(r.return_to(at_ms)),
         top_daily=max((one.daily for one in recent), default=0),
+        top_high=max((one.high for one in recent), default=0),
         top_low=max((one.low for one in recent), default=0),
         before_daily=before.daily,
+        before_high=before.high,
         before_low=before.low,
         licence_ms=None if licence is None else licence.at_ms + label.LICENCE_MS - at_ms,
         idle_ms=r.idle_ms(at_ms),

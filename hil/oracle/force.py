@@ -41,7 +41,7 @@ def started(r: Record, at_ms: int) -> Record:
         r = replace(r, basal=replace(r.basal, before_ms=0))
     r = take_force(r, at_ms)
     if r.phase == "screened" and r.last_run:
-        r = replace(r, phase="first", course=replace(r.course, started=r.last_run.daily_ng))
+        r = replace(r, phase="first", course=replace(r.course, started=r.last_run.daily_ng), basal=replace(r.basal, before_ms=0))
     return _open_stretch(replace(r, basal=replace(r.basal, ran=True, since_ms=at_ms, stopped_ms=None)), at_ms)
 
 
@@ -60,7 +60,7 @@ def take_force(r: Record, at_ms: int) -> Record:
     increase = old is not None and program.daily_ng > old.daily
     if restart:
         since_ms = at_ms if r.running else None
-        r = replace(r, basal=replace(r.basal, before_ms=0, since_ms=since_ms))
+        r = replace(r, basal=replace(r.basal, before_ms=0, since_ms=since_ms), course=replace(r.course, restarted=True))
     if increase:
         r = _increased(r, at_ms, restart)
     elif old is not None and r.course.reason == "OVERDOSE" and program.daily_ng < old.daily:

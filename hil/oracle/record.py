@@ -103,6 +103,7 @@ class Course:
     last_increase_ms: int | None = None
     started: Ng = 0  # daily dose of the first chronic program
     return_to: Ng = 0  # R-WDR-1; 0 = no right to return
+    restarted: bool = False  # after a holiday, and not yet run for 24 h
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ Readings:
 - R-POP-2: a first chronic program, and the restart after a holiday, count as an increase, so they declare attendance too.
 - R-POP-1: population and age are compared when the record is made; under 4 years is asked at every program too.
 - R-INI-3: "flat for its first 24 h" is asked of the whole program: when it will be run is not known at commit.
-- R-MNT-2: the 20 % hold for the daily dose (high dose and allowance) and for the low dose (without it), each against its highest
-  in force; only a program that lowers one of them against the one last run is a decrease.
-- R-MNT-2 "going back": any program at or above the one before the increase, in daily and in low dose.
+- R-MNT-2: the 20 % hold for the daily dose (high dose and allowance), for the high and for the low dose (without it), each against its
+  highest in force; only a program that lowers one of them against the one last run is a decrease. OVERDOSE does not free a taper.
+- R-MNT-2 "going back": any program at or above the one before the increase, in daily, high and low dose.
+- R-HOL-1: a restart stays flat for its first 24 h of running, as a first program does (R-INI-3).
 - R-DOSE-2: if more than two programs were in force in the window, the greatest of their high doses is the limit; time without
   basal counts as nothing delivered. The rule is asked last: it can only be named when no other refuses.
 - R-DOSE-2: a dose is whole ng (R-UNIT-1): a window that is above the limit by less than one is not.
@@ -15,7 +16,7 @@ Readings:
 - R-HOL-1: a taper is judged by its first day's dose; it has no profile, but the 24 h window across its start holds.
 - R-WDR-1: after 14 days without delivery the start cap comes on top of the other rules, and the decrease rule does not hold.
 - STEP_CAP can come from three rules; the one named is the increase's (`most`), else the decrease's (`least`, the daily dose's before the
-  low dose's), else the window's (`limit`).
+  high and the low dose's), else the window's (`limit`).
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def absolute(r: Record, at_ms: int, new: Program) -> Iterator[Refusal]:
 
 def start(r: Record, at_ms: int, new: Program) -> Iterator[Refusal]:
     """How a therapy begins, or begins again."""
-    beginning = r.phase == "first" and r.running_for_ms(at_ms) < label.FIRST_RUNNING_MS
+    beginning = (r.phase == "first" or r.course.restarted) and r.running_for_ms(at_ms) < label.FIRST_RUNNING_MS
     if (beginning or r.phase == "screened" or r.over(at_ms)) and not new.is_flat:
         yield "START_FLAT", {}
     yield from above_start(r, at_ms, new.daily_ng)
@@ -218,13 +219,14 @@ def step_percent(r: Record) -> int:
 def decrease(r: Record, at_ms: int, new: Program, reason: str) -> Iterator[Refusal]:
     """R-MNT-2."""
     base, recent = r.doses(at_ms), r.recent(at_ms)
-    if base is None or not recent or reason == "OVERDOSE" or r.long_idle(at_ms):
+    if base is None or not recent or (reason == "OVERDOSE" and not new.taper) or r.long_idle(at_ms):
         return
     if not is_decrease(base, new.doses) or goes_back(r, at_ms, new.doses):
         return
     kept = 100 - label.DECREASE_PERCENT
-    for value, highest in ((new.daily_ng, max(one.daily for one in recent)), (new.low_ng, max(one.low for one in recent))):
-        if 100 * value < kept * highest:
+    for kind in range(3):  # daily, high, low
+        highest = max(one[kind] for one in recent)
+        if 100 * new.doses[kind] < kept * highest:
             yield "STEP_CAP", {"least": ceil_ng(percent_of(kept, highest))}
 
 
@@ -235,14 +237,14 @@ def is_increase(r: Record, at_ms: int, new: Doses) -> bool:
 
 
 def is_decrease(base: Doses, new: Doses) -> bool:
-    """Less than the program last run, in daily or in low dose."""
-    return new.daily < base.daily or new.low < base.low
+    """Less than the program last run, in daily, high or low dose."""
+    return new.daily < base.daily or new.high < base.high or new.low < base.low
 
 
 def goes_back(r: Record, at_ms: int, new: Doses) -> bool:
     """Back to the dose before an increase of the last 24 h (R-MNT-2)."""
     before = r.before(at_ms)
-    return before is not None and new.daily >= before.daily and new.low >= before.low
+    return before is not None and new.daily >= before.daily and new.high >= before.high and new.low >= before.low
 
 
 def is_return(r: Record, at_ms: int, new: Doses) -> bool:

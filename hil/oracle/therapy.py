@@ -327,8 +327,10 @@ class Therapy:
         if at_ms < self.now_ms:
             raise ValueError(f"elapsed time runs forward only: at {self.now_ms} ms, asked for {at_ms} ms")
         self.now_ms = at_ms
-        if self.record.phase == "first" and self.record.running_for_ms(at_ms) >= label.FIRST_RUNNING_MS:
-            self.record = replace(self.record, phase="titration")
+        r = self.record
+        if (r.phase == "first" or r.course.restarted) and r.running_for_ms(at_ms) >= label.FIRST_RUNNING_MS:
+            phase = "titration" if r.phase == "first" else r.phase
+            self.record = replace(r, phase=phase, course=replace(r.course, restarted=False))
         return self.record
 
     def _decide(self, refusal: Refusal | None, accepted: Record, found: tuple[str, ...] = ()) -> Verdict:

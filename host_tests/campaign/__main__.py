@@ -4,14 +4,14 @@ import argparse
 import json
 import multiprocessing
 import platform
-import subprocess
 import sys
 import time
 from collections import Counter
 
-from campaign.coverage import REQUIREMENTS, missing, table
+from campaign.coverage import missing, shown, table
 from campaign.run import examine
 from campaign.stub_board import ROOT
+from tools.tree import tree_hash
 
 _CHUNK = 20
 _SHOWN = 10
@@ -85,16 +85,6 @@ def _progress(options, started):
     return show
 
 
-def _tree():
-    """Hash of the tree that was tested, with + where files differ from it."""
-    try:
-        tree = subprocess.run(["git", "rev-parse", "HEAD^{tree}"], cwd=str(ROOT), capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain"], cwd=str(ROOT), capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return tree + "+" if changed else tree
-
-
 def _result(options, total, seconds):
     return {
         "histories": total["histories"],
@@ -107,8 +97,8 @@ def _result(options, total, seconds):
         "python": "%s %s" % (platform.python_implementation(), platform.python_version()),
         "seen": dict(sorted(total["seen"].items())),
         "missing": missing(total["seen"]),
-        "requirements": REQUIREMENTS,
-        "tree": _tree(),
+        "requirements": shown(total["seen"]),
+        "tree": tree_hash(),
         "reports": total["reports"],
     }
 

@@ -1,11 +1,49 @@
 """Which answers a campaign must have drawn from each verb; a code never reached is a weakness of events.py."""
 
-REQUIREMENTS = [
-    "R-BOL-1", "R-BOL-2", "R-BOL-3", "R-CAL-1", "R-CAL-2", "R-CAP-1", "R-CAP-2", "R-COM-1", "R-CON-1", "R-CON-3", "R-CON-4", "R-DOSE-1",
-    "R-DOSE-2", "R-FIL-1", "R-FIL-2", "R-FIL-4", "R-HOL-1", "R-INI-1", "R-INI-2", "R-INI-3", "R-MNT-1", "R-MNT-2", "R-MNT-3", "R-MNT-4",
-    "R-POP-1", "R-POP-2", "R-PRF-1", "R-PRF-3", "R-SCR-1", "R-SCR-2", "R-SCR-3", "R-SCR-4", "R-SCR-5", "R-TIM-1", "R-TIT-1", "R-TIT-2",
-    "R-TIT-3", "R-TIT-4", "R-WDR-1",
-]  # fmt: skip
+# Of which requirement a campaign without a disagreement is evidence, if it drew all of these answers.
+SHOWN_BY = {
+    "R-DOSE-2": "commit STEP_CAP",
+    "R-TIM-1": "clock OK, commit CLOCK_LOST, commit STALE",
+    "R-POP-1": "record OK, record AGE",
+    "R-POP-2": "refill COMPOUNDED, commit ROUTE, commit UNATTENDED",
+    "R-SCR-1": "screen OK, screen SCREEN_DOSE, screen CONCENTRATION",
+    "R-SCR-2": "screen OK, respond STATE",
+    "R-SCR-3": "screen TOO_SOON, respond TOO_SOON",
+    "R-SCR-4": "respond OK, respond TOO_SOON",
+    "R-SCR-5": "commit NOT_SCREENED, run NOT_SCREENED, trial OK",
+    "R-INI-1": "commit START_CAP",
+    "R-INI-2": "commit FIRST_24H",
+    "R-INI-3": "commit START_FLAT",
+    "R-TIT-1": "commit STEP_CAP, commit OK",
+    "R-TIT-2": "commit STEP_CAP, commit OK",
+    "R-TIT-3": "commit TOO_SOON",
+    "R-TIT-4": "commit STEP_CAP, commit TOO_SOON, run OK, stop OK, clock OK",
+    "R-MNT-1": "commit NO_REFILL, phase OK, phase TOO_SOON",
+    "R-MNT-2": "commit STEP_CAP, stop OK",
+    "R-MNT-3": "commit DAILY_MAX",
+    "R-MNT-4": "commit STEP_CAP, clinical OK",
+    "R-HOL-1": "commit HOLIDAY, phase OK",
+    "R-WDR-1": "run START_CAP, commit OK",
+    "R-PRF-3": "commit HOUR_MAX, commit HOUR_MIN",
+    "R-CON-1": "commit CONCENTRATION, refill CONCENTRATION",
+    "R-CON-3": "refill BRIDGING, bolus BRIDGING, prime BRIDGING",
+    "R-CON-4": "prime PRIME_DONE, line OK",
+    "R-FIL-1": "refill CATHETER_PORT",
+    "R-FIL-2": "refill EXPIRED, refill RESIDUAL, refill CAPACITY",
+    "R-FIL-4": "refill OK, commit OK",
+    "R-CAP-1": "bolus CATHETER_PORT, commit CATHETER_PORT",
+    "R-CAP-2": "bolus PORT_OPEN, prime PORT_OPEN",
+    "R-CAL-1": "bolus UNCALIBRATED, run UNCALIBRATED",
+    "R-BOL-1": "bolus BOLUS_OFF, bolus LOCKOUT",
+    "R-BOL-2": "bolus WINDOW_MAX",
+    "R-BOL-3": "bolus ALARM_ACTIVE, bolus UNCERTAIN",
+}
+
+
+def shown(seen):
+    """The requirements that a campaign with these answers is evidence of."""
+    return [id for id, answers in SHOWN_BY.items() if all(seen.get(answer) for answer in answers.split(", "))]
+
 
 _DATED = "OK CATHETER_PORT CLOCK_LOST STALE TEST_FLUID BUSY ROUTE "
 EXPECTED = {

@@ -72,7 +72,7 @@ class Pair:
         for name, figure in _CAPS:
             self.same("caps " + name, told.figure(name), getattr(caps, figure))
         self.same("caps why", told.fields["why"], caps.why)
-        for name in ("top_daily", "top_low", "before_daily", "started"):
+        for name in ("top_daily", "top_high", "top_low", "before_daily", "before_high", "started"):
             self.same("caps " + name, told.figure(name), -int(-getattr(caps, name) // 1))
         self.same("caps before_low", told.figure("before_low"), int(caps.before_low // 1))
         self.same("caps licence", told.figure("licence"), (caps.licence_ms or 0) // 1000)

@@ -6,6 +6,7 @@ Use: python -m tools.tracing [--reuse] [--out build/trace] ; what has not run on
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,14 +22,17 @@ from tools.tree import ROOT, tree_hash
 MAKERS: dict[Path, tuple[str, ...]] = {
     TESTS_FILE: ("-m", "pytest", "-q", "-n", "2", "host_tests"),
     SCENARIOS_FILE: ("tools/scenarios.py",),
-    CAMPAIGN_FILE: ("tools/campaign.py",),
+    CAMPAIGN_FILE: ("-m", "campaign", "-n", "2000"),
 }
+
+
+IMPORTED = os.pathsep.join(("firmware", "host_tests", "."))
 
 
 def run_missing(root: Path, tree: str) -> None:
     for path in missing(root, tree):
         print(f"{path} is missing or of another tree: running {' '.join(MAKERS[path])}", flush=True)
-        subprocess.run([sys.executable, *MAKERS[path]], cwd=root, check=False)
+        subprocess.run([sys.executable, *MAKERS[path]], cwd=root, env={**os.environ, "PYTHONPATH": IMPORTED}, check=False)
 
 
 def trace(root: Path) -> Matrix:

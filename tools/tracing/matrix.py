@@ -61,7 +61,7 @@ class Matrix:
 def build(requirements: Iterable[Requirement], evidence: Iterable[Evidence], root: Path, tree: str) -> Matrix:
     found = list(evidence)
     rows = tuple(Row(each, tuple(e for e in found if each.id in e.requirements)) for each in requirements)
-    problems = [*_unknown(rows, found), *(problem for row in rows for problem in problems_of(row, root))]
+    problems = [*_unknown(rows, found), *_failures(found), *(problem for row in rows for problem in problems_of(row, root))]
     return Matrix(rows, tuple(problems), tree)
 
 
@@ -76,10 +76,16 @@ def _unknown(rows: tuple[Row, ...], evidence: list[Evidence]) -> Iterator[str]:
         yield f"{id}: unknown id, borne by {listed(names)}; {REQUIREMENTS} has no such requirement"
 
 
+def _failures(evidence: list[Evidence]) -> Iterator[str]:
+    """What failed, and the ids that rest on it."""
+    for each in evidence:
+        if each.outcome == FAILED and each.requirements:
+            yield f"{listed(each.requirements)}: {each.source} {each.name} failed".replace("campaign campaign", "the campaign")
+
+
 def problems_of(row: Row, root: Path) -> Iterator[str]:
     """What keeps a requirement from being held, a sentence each."""
     id = row.requirement.id
-    yield from _failures(row)
     for place in row.requirement.enforced:
         kind = find(place, root)
         if kind is None:
@@ -93,12 +99,6 @@ def problems_of(row: Row, root: Path) -> Iterator[str]:
         yield f"{id}: orphan: no test, scenario or campaign bears the id"
     elif not row.passed:
         yield f"{id}: uncovered: nothing that bears the id passed"
-
-
-def _failures(row: Row) -> Iterator[str]:
-    for each in row.evidence:
-        if each.outcome == FAILED:
-            yield f"{row.requirement.id}: {each.source} {each.name} failed"
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

@@ -92,6 +92,7 @@ class Writer:
         self.path = self.root / RESULT
         self.tree = tree_hash(self.root)
         self.tests: dict[str, dict[str, Any]] = {}
+        self.changed = False  # the tree, while the tests ran: nobody knows what they tested
         self.path.unlink(missing_ok=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -101,9 +102,16 @@ class Writer:
         test.update(getattr(report, "trace", {}))
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if exitstatus in COMPLETE and not session.shouldstop and not session.shouldfail and tree_hash(self.root) == self.tree:
+        if exitstatus not in COMPLETE or session.shouldstop or session.shouldfail:
+            return
+        self.changed = tree_hash(self.root) != self.tree
+        if not self.changed:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps(self.as_json(), indent=1) + "\n", "utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.changed:
+            terminalreporter.write_line(f"the tree changed while the tests ran: {RESULT} was not written, `make trace` will run them again")
 
     def as_json(self) -> dict[str, Any]:
         """Places are named once; a test holds their numbers."""

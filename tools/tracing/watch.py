@@ -57,9 +57,13 @@ class Watch:
         self.packages = packages
         self.entered: set[str] = set()
         self.watched: dict[FunctionType, Watched] = {}
+        self._modules = 0  # how many were imported at the last look
 
     def find(self) -> None:
         """Takes in what was imported since the last call."""
+        if len(sys.modules) == self._modules:
+            return
+        self._modules = len(sys.modules)
         for name, module in sorted(sys.modules.items()):
             if name.split(".")[0] in self.packages and not name.startswith(OWN):
                 for place, function in functions_of(module):
