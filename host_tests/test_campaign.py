@@ -58,7 +58,11 @@ PLANTED = [
     ("a wait that is 1 ms short", ("R-TIT-3",), lambda patch: patch.setattr(label, "INCREASE_WAIT_MS", 86_399_999)),
     ("the first day of running 1 ms short", ("R-INI-2",), lambda patch: patch.setattr(label, "STEADY_STATE_MS", 86_399_999)),
     ("an interruption from 6 h on", ("R-INI-2",), lambda patch: patch.setattr(label, "INTERRUPTION_MS", 6 * 3_600_000 - 1)),
-    ("a right to return that is never used up", ("R-WDR-1",), lambda patch: patch.setattr(therapy.Therapy, "_note_increase", right_not_used_up)),
+    (
+        "a right to return that is never used up",
+        ("R-WDR-1",),
+        lambda patch: patch.setattr(therapy.Therapy, "_note_increase", right_not_used_up),
+    ),
     ("a licence that is never used", ("R-MNT-1",), lambda patch: patch.setattr(therapy.Therapy, "_note_increase", no_licence_used)),
     ("a decrease to 79 %", ("R-MNT-2",), lambda patch: patch.setattr(label, "DECREASE_KEEPS_PERCENT", 79)),
     ("a screening gap 1 ms short", ("R-SCR-3",), lambda patch: patch.setattr(label, "SCREEN_GAP_MS", 86_399_999)),

@@ -73,10 +73,13 @@ def require_phase(therapy, program):
 
 
 def check_resume(therapy, program, case):
-    """RUN of the program last run: nothing is stepped, but who, concentration and a long idle time are judged (R-WDR-1)."""
+    """RUN of the program last run: nothing is stepped, but a response, concentration and a long idle time are judged (R-WDR-1).
+
+    Age was asked at its commit: a date that says otherwise now is no reason to withhold it.
+    """
     if therapy.is_holiday_over(case.now):
         raise Refusal("STATE", "the holiday is over: commit a restart program, at most the initial dose, label 2.6")
-    check_who(therapy, case.today)
+    check_screened(therapy)
     check_concentration(program, case.conc)
     check_bridge_rate(program, case.board["max_rate_nl_h"], case.old_conc)
     _check_start_cap(therapy, program, case.now, False)
@@ -87,10 +90,15 @@ def check_who(therapy, today):
     if therapy.population is None:
         raise Refusal("NOT_SCREENED", "no record and no positive screening response; THER:RECORD, DOSE:SCREEN first, label 2.2")
     age = check_age(therapy.birth, today)
+    check_screened(therapy)
+    return age
+
+
+def check_screened(therapy):
+    """Refusal NOT_SCREENED without a positive response on record (R-SCR-5)."""
     if therapy.phase in label.UNSCREENED:
         text = "no positive screening response on record, phase %s; screen first, label 2.2"
         raise Refusal("NOT_SCREENED", text % therapy.phase)
-    return age
 
 
 def check_age(birth, today):
@@ -180,6 +188,9 @@ def _check_increase(therapy, program, case, base):
     """True if the increase is a return that wants confirmation (R-WDR-1); False if the ordinary rules let it pass."""
     if program.daily <= base.daily:
         return False
+    if program.is_taper:
+        text = "a taper begins at most at the %s mcg/day last run, label 2.6"
+        raise Refusal("STEP_CAP", text % mcg_text(base.daily.floor()), [("most", "%dng" % base.daily.floor())])
     check_first_day(therapy, case.now)
     try:
         check_wait(therapy, case.now)
@@ -187,8 +198,7 @@ def _check_increase(therapy, program, case, base):
             _check_refill(therapy, case.now)
         _check_step(therapy, program, base)
     except Refusal as refusal:
-        may_return = case.may_return and not program.is_taper
-        if may_return and refusal.code in _RETURN_FREE_OF and returns(therapy, program.daily, case.now):
+        if refusal.code in _RETURN_FREE_OF and case.may_return and returns(therapy, program.daily, case.now):
             return True
         raise
     return False
@@ -223,9 +233,6 @@ def _check_refill(therapy, now):
 
 
 def _check_step(therapy, program, base):
-    if program.is_taper:
-        text = "a taper begins at most at the %s mcg/day last run, label 2.6"
-        raise Refusal("STEP_CAP", text % mcg_text(base.daily.floor()), [("most", "%dng" % base.daily.floor())])
     percent = label.step_percent(therapy.population, therapy.phase)[0]
     if not program.daily.at_most(100 + percent, base.daily):
         most = step_most_ng(therapy, base)

@@ -157,7 +157,7 @@ class Therapy:
             self.past += self._last_in_force(at)
         if self.phase == label.MAINTENANCE:
             self._note_maintained(at, old.daily)
-        suspicion = self._suspicion(old, new, restart)
+        suspicion = self._suspicion(old, new)
         if old.daily < new.daily:
             self._note_increase(old, at)
         elif new.daily < old.daily and self.pending == OVERDOSE and not program.is_taper:
@@ -171,9 +171,9 @@ class Therapy:
         if self.pending_refill is not None and self.pending != RETURN:
             self.licensed_at = self.pending_refill
 
-    def _suspicion(self, old, new, restart):
+    def _suspicion(self, old, new):
         """What in this change suggests a catheter complication, or None (R-MNT-4)."""
-        if self.phase == label.TITRATION and old.daily < new.daily and not restart:
+        if self.phase == label.TITRATION and old.daily < new.daily and not self.last_run.is_taper:
             self.climbs += 1
             if self.climbs >= label.SUSPECT_CLIMBS:
                 return "increase %d in a row without a recorded response" % self.climbs

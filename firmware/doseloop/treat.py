@@ -27,7 +27,7 @@ def set_record(pump, fields, request):
     therapy = pump.therapy
     require_no_delivery(pump)
     open_still = therapy.phase == label.NONE or (therapy.phase == label.SCREENING and not therapy.trial.dose_ng)
-    if not open_still or therapy.last_run is not None or therapy.first_run is not None:
+    if not open_still or therapy.started is not None:
         raise Refusal("STATE", "the record stands since the first dose; phase %s" % therapy.phase)
     _require_clock(pump)
     population, birth = fields["population"], fields["birth"]

@@ -13,7 +13,35 @@ AROUND = (-1, -1, 0, 0, 1)
 _SPANS = (DAY, DAY, DAY, DAY, 6 * HOUR, 4 * HOUR, 8 * HOUR, 3 * DAY, 7 * DAY, 14 * DAY)
 _MARKS = ("increase", "increase", "increase", "stop", "stop", "run", "refill", "bolus", "power", "commit", "refused")
 _WAITS = (1, 20 * MINUTE, HOUR, 4 * HOUR, 6 * HOUR, 8 * HOUR, DAY, DAY - 1, DAY + 1, 3 * DAY, 14 * DAY, 30 * DAY)
-_PERCENTS = (50, 79, 80, 80, 81, 90, 100, 100, 105, 110, 114, 115, 115, 116, 119, 120, 120, 121, 129, 130, 130, 131, 139, 140, 140, 141, 200)
+_PERCENTS = (
+    50,
+    79,
+    80,
+    80,
+    81,
+    90,
+    100,
+    100,
+    105,
+    110,
+    114,
+    115,
+    115,
+    116,
+    119,
+    120,
+    120,
+    121,
+    129,
+    130,
+    130,
+    131,
+    139,
+    140,
+    140,
+    141,
+    200,
+)
 _LIMITS_NG = (12_000, 22_000, 24_000, 1_000_000, 1_000_000, 1_199_000, 1_400_000, 2_003_000)  # a fixed limit of the label each
 _SHAPES = ("hours", "morning", "evening", "quarter", "night", "steep", "peak", "over", "under", "weekend", "friday", "gap")
 _BIRTHS = {
@@ -185,7 +213,7 @@ def one(rng, kind=None):
 
 def history(seed, number, length):
     """(start, [[kind, arguments], ...])"""
-    rng = random.Random("%d/%d" % (seed, number))
+    rng = random.Random(f"{seed}/{number}")
     start = start_of(rng)
     events = list(STORIES["admit" if start["origin"] == "own" else "begin"](rng))
     while len(events) < length:

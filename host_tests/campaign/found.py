@@ -20,7 +20,13 @@ _FILL = ["refill", {"volume": 19_000_000, "withdrawn": "all"}]
 _FILL_50 = ["refill", {"volume": 10_000_000, "conc": 50, "withdrawn": "all"}]
 _FILL_500 = ["refill", {"volume": 19_000_000, "conc": 500, "withdrawn": "all"}]
 _RUN, _STOP, _TRIAL = ["run", {}], ["stop", {}], ["trial", {}]
-_SCREENED = [_FILL_50, ["line", {"part": "both"}], ["screen", {}], ["until", {"mark": "screen_end", "ms": 0}], ["respond", {"result": "positive"}]]
+_SCREENED = [
+    _FILL_50,
+    ["line", {"part": "both"}],
+    ["screen", {}],
+    ["until", {"mark": "screen_end", "ms": 0}],
+    ["respond", {"result": "positive"}],
+]
 
 
 def _until(mark, ms):
@@ -67,13 +73,28 @@ FOUND = [
         "a holiday is broken off at once while stopped, whatever waits for RUN",
         ("R-HOL-1",),
         _start(),
-        [_taper(), _RUN, _STOP, ["commit", {"percent": 110, "add": -1}], ["wait", {"ms": DAY // 3}], ["phase", {"phase": "titration"}], _RUN],
+        [
+            _taper(),
+            _RUN,
+            _STOP,
+            ["commit", {"percent": 110, "add": -1}],
+            ["wait", {"ms": DAY // 3}],
+            ["phase", {"phase": "titration"}],
+            _RUN,
+        ],
     ),
     (
         "the first 24 h of an imported first phase begin at RUN",
         ("R-INI-2", "R-COM-1"),
         _start(phase="first", ago_s=500_000),
-        [_RUN, ["commit", {"percent": 110}], _until("run", DAY - 1), ["commit", {"percent": 110}], _until("run", DAY), ["commit", {"percent": 110}]],
+        [
+            _RUN,
+            ["commit", {"percent": 110}],
+            _until("run", DAY - 1),
+            ["commit", {"percent": 110}],
+            _until("run", DAY),
+            ["commit", {"percent": 110}],
+        ],
     ),
     (
         "a screening dose is no basal of the last 24 h after a restart",
@@ -97,7 +118,16 @@ FOUND = [
         "a bolus or a prime that the state forbids names the state first",
         ("R-BOL-3", "R-CON-4"),
         _start(bolus=[50_000, 60, 3600, 20_000]),
-        [["bolus", {}], ["port", {"is_open": True}], ["bolus", {}], _RUN, ["prime", {}], ["port", {"is_open": False}], ["bolus", {}], ["bolus", {}]],
+        [
+            ["bolus", {}],
+            ["port", {"is_open": True}],
+            ["bolus", {}],
+            _RUN,
+            ["prime", {}],
+            ["port", {"is_open": False}],
+            ["bolus", {}],
+            ["bolus", {}],
+        ],
     ),
     (
         "without a positive response RUN says so, with or without a program",
@@ -106,7 +136,7 @@ FOUND = [
         [_RUN, ["record", {}], _RUN, ["calibrate", {"hours": 1, "tube": "T1"}], ["wait", {"ms": DAY}], _RUN],
     ),
     (
-        "an increase that breaks a holiday off counts among three in a row without a response",
+        "an increase that breaks a holiday off does not count among three in a row without a response",
         ("R-MNT-4",),
         _start(phase="maintenance"),
         [_taper(), _RUN, ["commit", {"percent": 115}], *[_until("increase", DAY), ["commit", {"percent": 130}]] * 2],
@@ -115,11 +145,36 @@ FOUND = [
         "doses of an earlier maintenance count for 30 days, and any program that takes force is measured by them",
         ("R-MNT-4",),
         _start(phase="maintenance", daily=800_000, conc=2000),
-        [_RUN, ["commit", {"percent": 60, "reason": "OVERDOSE"}], _until("run", DAY), ["commit", {"of": "return"}], ["acknowledge", {}], ["commit", {"name": "d"}]],
+        [
+            _RUN,
+            ["commit", {"percent": 60, "reason": "OVERDOSE"}],
+            _until("run", DAY),
+            ["commit", {"of": "return"}],
+            ["acknowledge", {}],
+            ["commit", {"name": "d"}],
+        ],
     ),
     (
-        "a taper above the dose last run is an increase, and no return",
-        ("R-HOL-1", "R-INI-2", "R-TIT-3", "R-WDR-1"),
+        "the age is asked of a commit, not of the RUN that goes on with what ran",
+        ("R-POP-1",),
+        _start(population="pediatric", birth="2023-05-03"),
+        [_RUN, _STOP, ["clock", {"hours": -2}], ["commit", {"percent": 90}], _RUN],
+    ),
+    (
+        "a smaller dose that is far above the lowest of 30 days raises the advisory too",
+        ("R-MNT-4",),
+        _start(phase="maintenance", daily=1_100_000, conc=2000),
+        [
+            ["commit", {"percent": 30, "reason": "OVERDOSE"}],
+            _RUN,
+            ["commit", {"of": "return"}],
+            ["acknowledge", {}],
+            ["commit", {"percent": 90}],
+        ],
+    ),
+    (
+        "a taper above the dose last run is a step too far whenever it is, and no return",
+        ("R-HOL-1", "R-WDR-1"),
         _start(daily=60_000),
         [_RUN, ["commit", {"percent": 130, "bolus": 5}], _taper(28, 101), _STOP, _until("stop", DAY), _RUN, _taper(28, 101)],
     ),
@@ -127,7 +182,19 @@ FOUND = [
         "a program of before a new trial is not run again, and the same one committed anew takes force anew",
         ("R-SCR-5", "R-MNT-2"),
         _start(),
-        [_RUN, ["commit", {"percent": 80}], _STOP, _TRIAL, *_SCREENED, _FILL_500, _RUN, ["commit", {}], _RUN, _until("run", DAY), ["commit", {"percent": 80}]],
+        [
+            _RUN,
+            ["commit", {"percent": 80}],
+            _STOP,
+            _TRIAL,
+            *_SCREENED,
+            _FILL_500,
+            _RUN,
+            ["commit", {}],
+            _RUN,
+            _until("run", DAY),
+            ["commit", {"percent": 80}],
+        ],
     ),
     (
         "boluses are added up exactly, not each rounded up",
@@ -157,6 +224,13 @@ FOUND = [
         "a re-shaped program of flat days by the hour exceeds no 24 h",
         ("R-DOSE-1", "R-DOSE-2"),
         _start(phase="maintenance", daily=800_000, conc=2000),
-        [_FILL, _RUN, ["commit", {"percent": 131, "add": -1, "shape": "hours"}], _until("refill", 14 * DAY), ["commit", {"name": "d"}], _taper(21)],
+        [
+            _FILL,
+            _RUN,
+            ["commit", {"percent": 131, "add": -1, "shape": "hours"}],
+            _until("refill", 14 * DAY),
+            ["commit", {"name": "d"}],
+            _taper(21),
+        ],
     ),
 ]

@@ -1,11 +1,10 @@
 """The oracle's side: hil.oracle's Therapy, told what the pump's world says, and its figures by the names that the pump gives them."""
 
+from campaign.stub_board import BOARD
 from hil.oracle.program import Program
 from hil.oracle.record import Site
 from hil.oracle.rules import Order
 from hil.oracle.therapy import Therapy
-
-from campaign.stub_board import BOARD
 
 _FIGURES = ("most", "least", "limit", "wait", "next", "want")
 NOTES = {"LOW_DOSE": "below_label_range", "SMALL_STEP": "small_step"}

@@ -2,12 +2,11 @@
 
 from datetime import date, timedelta
 
-from doseloop.units import nl_of_steps
-from doseloop.watch import calibration_fault
-
 from campaign.oracle import NOTES, order_of, parse
 from campaign.pair import DAY, HOUR, Pair
 from campaign.shapes import lines_of, taper_of
+from doseloop.units import nl_of_steps
+from doseloop.watch import calibration_fault
 
 ORDER = {"path": "pump", "route": "intrathecal", "attended": True, "confirm": "yes", "reason": "", "age_s": 0}
 _STEP_NG = 45  # what two steps hold at most, with the rounding of the account
@@ -86,9 +85,9 @@ class Play(Pair):
     def _take_over(self, start):
         lines = lines_of("flat", start["daily"], start["conc"], start["bolus"])
         fields = {
-            "population": start["population"], "birth": start["birth"], "phase": start["phase"], "screen": "%dmcg" % start["screen"],
-            "effect": start["effect"], "increase_ago": "%ds" % start["ago_s"], "volume": "%dnl" % start["volume"],
-            "conc": "%dmcg/ml" % start["conc"], "lot": "L1", "expiry": _EXPIRY,
+            "population": start["population"], "birth": start["birth"], "phase": start["phase"], "screen": f"{start['screen']}mcg",
+            "effect": start["effect"], "increase_ago": f"{start['ago_s']}s", "volume": f"{start['volume']}nl",
+            "conc": f"{start['conc']}mcg/ml", "lot": "L1", "expiry": _EXPIRY,
         }  # fmt: skip
         program = None
         if start["phase"] != "screened":
@@ -142,7 +141,7 @@ class Play(Pair):
         if self.pump.deliveries.current:
             return
         unix_s = (self.pump.clock.unix_s() or 1_809_302_400) + hours * 3600
-        answer = self.firmware.send("TIME", {"set": "%ds" % unix_s, "offset": "0min"})
+        answer = self.firmware.send("TIME", {"set": f"{unix_s}s", "offset": "0min"})
         self.both("clock", answer, self.oracle.therapy.clock_set(self.now(), unix_s))
 
     def do_power(self, outage_ms):
@@ -272,9 +271,9 @@ class Play(Pair):
     def do_screen(self, mcg="next", time_s=None, **more):
         order = self._order(more)
         mcg = self.oracle.therapy.next_screen_mcg(self.now()) or 50 if mcg == "next" else mcg
-        fields = {"dose": "%dmcg" % mcg, "path": order["path"], "attended": "yes" if order["attended"] else "no", "route": order["route"]}
+        fields = {"dose": f"{mcg}mcg", "path": order["path"], "attended": "yes" if order["attended"] else "no", "route": order["route"]}
         if time_s:
-            fields["time"] = "%ds" % time_s
+            fields["time"] = f"{time_s}s"
         if not self._holds(mcg * 20_000):
             return
         verdict = self.oracle.therapy.screen(self.now(), mcg, self._theirs(order))
@@ -312,7 +311,14 @@ class Play(Pair):
         self._empty()
         fields = {"path": "septum", "fluid": "test", "volume": "15000000nl", "withdrawn": "0nl"}
         verdict = self.oracle.therapy.refill(
-            self.now(), 15_000_000, 0, expiry=date(2030, 1, 1), withdrawn_nl=0, expected_nl=0, fluid="test", order=self._theirs(ORDER, "septum")
+            self.now(),
+            15_000_000,
+            0,
+            expiry=date(2030, 1, 1),
+            withdrawn_nl=0,
+            expected_nl=0,
+            fluid="test",
+            order=self._theirs(ORDER, "septum"),
         )
         self.both("test_fluid", self._dated("RES:REFILL", fields, ORDER), verdict)
 
@@ -327,9 +333,9 @@ class Play(Pair):
         conc = conc or self.record.supplies.conc or 500
         expiry = date(1970, 1, 1) + timedelta(days=pump.clock.unix_s() // 86_400 + expires)
         fields = {
-            "path": order["path"], "fluid": "drug", "drug": drug, "volume": "%dnl" % volume, "conc": "%dmcg/ml" % conc, "lot": "L2",
-            "expiry": expiry.isoformat(), "withdrawn": "%dnl" % taken, "stored": "ok", "attended": "yes" if order["attended"] else "no",
-            "observe": "%dh" % observe,
+            "path": order["path"], "fluid": "drug", "drug": drug, "volume": f"{volume}nl", "conc": f"{conc}mcg/ml", "lot": "L2",
+            "expiry": expiry.isoformat(), "withdrawn": f"{taken}nl", "stored": "ok", "attended": "yes" if order["attended"] else "no",
+            "observe": f"{observe}h",
         }  # fmt: skip
         verdict = self.oracle.therapy.refill(
             self.now(), volume, conc, expiry=expiry, withdrawn_nl=taken, expected_nl=expected, delivered_nl=pump.ledger.used_nl(),
@@ -346,7 +352,7 @@ class Play(Pair):
         if not self._holds(volume):
             return
         verdict = self.oracle.therapy.bolus(self.now(), volume, self._theirs(order))
-        answer = self._dated("DOSE:BOLUS", {"volume": "%dnl" % volume, "path": order["path"]}, order)
+        answer = self._dated("DOSE:BOLUS", {"volume": f"{volume}nl", "path": order["path"]}, order)
         if self.both("bolus", answer, verdict):
             self.mark("bolus")
 
@@ -360,7 +366,7 @@ class Play(Pair):
         if not self._holds(volume) or self.pump.reservoir.fluid != "drug":
             return
         verdict = self.oracle.prime(self.now(), volume, self._theirs(order))
-        fields = {"volume": "%dnl" % volume, "path": order["path"], "connected": "no"}
+        fields = {"volume": f"{volume}nl", "path": order["path"], "connected": "no"}
         self.both("prime", self._dated("DOSE:PRIME", fields, order), verdict)
 
 
