@@ -73,10 +73,13 @@ def require_phase(therapy, program):
 
 
 def check_resume(therapy, program, case):
-    """RUN of the program last run: nothing is stepped, but who, concentration and a long idle time are judged (R-WDR-1)."""
+    """RUN of the program last run: nothing is stepped, but the trial, concentration and a long idle time are judged (R-WDR-1).
+
+    Not the age: it was judged at its commit, and a clock set wrong must not withhold a basal.
+    """
     if therapy.is_holiday_over(case.now):
         raise Refusal("STATE", "the holiday is over: commit a restart program, at most the initial dose, label 2.6")
-    check_who(therapy, case.today)
+    check_screened(therapy)
     check_concentration(program, case.conc)
     check_bridge_rate(program, case.board["max_rate_nl_h"], case.old_conc)
     _check_start_cap(therapy, program, case.now, False)
@@ -87,10 +90,15 @@ def check_who(therapy, today):
     if therapy.population is None:
         raise Refusal("NOT_SCREENED", "no record and no positive screening response; THER:RECORD, DOSE:SCREEN first, label 2.2")
     age = check_age(therapy.birth, today)
+    check_screened(therapy)
+    return age
+
+
+def check_screened(therapy):
+    """Refusal NOT_SCREENED without a positive response on record (R-SCR-5)."""
     if therapy.phase in label.UNSCREENED:
         text = "no positive screening response on record, phase %s; screen first, label 2.2"
         raise Refusal("NOT_SCREENED", text % therapy.phase)
-    return age
 
 
 def check_age(birth, today):

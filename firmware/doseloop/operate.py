@@ -97,7 +97,7 @@ def run(pump, fields, request):
     if therapy.first_run is None:
         require_calibration(pump)
     if therapy.phase in label.UNSCREENED:
-        judge.check_who(therapy, pump.clock.today())
+        judge.check_screened(therapy)
     pump.watch.settle_force(pump.clock.elapsed)
     _judge_again(pump, program)
     once(pump, fields, request.verb)

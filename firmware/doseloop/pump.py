@@ -156,7 +156,7 @@ class Pump:
             program.start = now
         base = self.therapy.base(now)
         if base and program.hash != self.therapy.last_run.hash and program.daily <= base.daily:
-            self.therapy.took_force(program, now, now)
+            self.watch.suspect_catheter(self.therapy.took_force(program, now, now), now)
 
     def _rest(self, now):
         self.delivering = False

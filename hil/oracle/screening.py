@@ -72,6 +72,7 @@ def dose_refusals(r: Record, at_ms: int, mcg: int, order: Order) -> Iterator[Ref
         ("UNCALIBRATED", not r.supplies.calibrated),
         ("PORT_OPEN", r.boluses.port_reads_open),
         ("UNATTENDED", not order.attended),
+        ("AGE", bool(r.patient.population) and r.clock.unix_ms is not None and r.age(at_ms) < label.MIN_AGE),
         ("BRIDGING", r.line.bridging),
         ("ALARM_ACTIVE", r.boluses.high_alarm),
     )
