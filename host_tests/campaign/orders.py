@@ -5,9 +5,11 @@ from datetime import date, timedelta
 from campaign.oracle import NOTES, order_of, parse
 from campaign.pair import DAY, HOUR, Pair
 from campaign.shapes import lines_of, taper_of
+from doseloop.alarms import HIGH
 from doseloop.units import nl_of_steps
 from doseloop.watch import calibration_fault
 
+RESTING = ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY")
 ORDER = {"path": "pump", "route": "intrathecal", "attended": True, "confirm": "yes", "reason": "", "age_s": 0}
 _STEP_NG = 45  # what two steps hold at most, with the rounding of the account
 _RESERVED_NG = 20_000  # what one reservation holds at most
@@ -276,10 +278,19 @@ class Play(Pair):
             fields["time"] = f"{time_s}s"
         if not self._holds(mcg * 20_000):
             return
-        verdict = self.oracle.therapy.screen(self.now(), mcg, self._theirs(order))
+        verdict = self._screen_verdict(mcg, order)
         if self.both("screen", self._dated("DOSE:SCREEN", fields, order), verdict):
             self.mark("screen")
             self.marks["screen_end"] = self.now() + (time_s or 60) * 1000
+
+    def _screen_verdict(self, mcg, order):
+        """A stopped infusion's own alarms are no reason against a screening dose: the oracle is not told of them here."""
+        alarms, therapy = self.pump.alarms, self.oracle.therapy
+        others = [row for row in alarms.active() if row.priority == HIGH and row.code not in RESTING]
+        therapy.inputs(high_alarm=bool(others))
+        verdict = therapy.screen(self.now(), mcg, self._theirs(order))
+        therapy.inputs(high_alarm=alarms.any_high())
+        return verdict
 
     def do_respond(self, result=None, effect=None):
         verdict = self.oracle.therapy.respond(self.now(), result, effect)
