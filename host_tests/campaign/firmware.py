@@ -82,6 +82,10 @@ class Firmware:
 
     # Time.
 
+    def unix_ms_at_zero(self):
+        """Unix time at elapsed 0, in ms."""
+        return self.hal.unix_at_zero + self.hal.ms - self.now()
+
     def now(self):
         return self.pump.clock.elapsed
 
