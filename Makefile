@@ -7,8 +7,14 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 SCENARIO ?= hil/scenarios/night-flex-spinal.toml
 OUT ?= build/bench
+PYTHON_CAMPAIGN ?= $(PYTHON)
+N ?= 20000
+EVENTS ?= 60
+SEED ?= 1
+FIRST ?= 0
+JOBS ?= 2
 
-.PHONY: help bench test lint types contracts pytest scenarios trace benchmark mutation mutation-ci equal smoke image clean
+.PHONY: help bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal smoke image clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +22,7 @@ help:
 	@echo "make test       lint, types, import contracts, host tests"
 	@echo "make scenarios  run every scenario under hil/scenarios/"
 	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
+	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
@@ -63,6 +70,10 @@ scenarios: $(VENV)/.bench
 
 trace: $(VENV)/.dev
 	$(PY) -m tools.tracing
+
+# The rules of the firmware beside the oracle; standard library alone, so any Python from 3.9 on will do (PyPy too).
+campaign:
+	PYTHONPATH=firmware:.:host_tests $(PYTHON_CAMPAIGN) -m campaign -n $(N) --events $(EVENTS) --seed $(SEED) --first $(FIRST) --jobs $(JOBS)
 
 benchmark: $(VENV)/.bench
 	$(PY) tools/benchmark.py

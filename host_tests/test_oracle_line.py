@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from oracle_rig import SITE, code, empty, enrolled, flat, refill, screen, taken_over, with_bolus
+from oracle_rig import CONFIRMED, SITE, code, empty, enrolled, flat, refill, screen, taken_over, with_bolus
 
 from hil.oracle.program import DAY_MS, HOUR_MS
 
@@ -52,6 +52,7 @@ def test_a_line_that_holds_nothing_or_test_fluid_or_the_same_drug_needs_no_bridg
     rinsed = empty()
     refill(rinsed, 0, 5_000_000, 500, fluid="test")
     rinsed.pumped(0, 1)
+    rinsed.empty(0)
     assert refill(rinsed, 0, 5_000_000, 1000).ok
     assert not rinsed.record.line.bridging
 
@@ -71,7 +72,7 @@ def test_while_bridging_no_bolus_no_prime_no_screening_dose_and_no_third_concent
     assert code(refill(therapy, 1, 5_000_000, 2000)) == "BRIDGING"
     assert refill(therapy, 1, 5_000_000, 1000).ok
     assert therapy.record.line.left_nl == DEAD_NL
-    assert code(therapy.prime(1, 10)) == "BRIDGING"
+    assert code(therapy.prime(1, 10, CONFIRMED)) == "BRIDGING"
     therapy.commit(1, with_bolus(85, conc=1000))
     assert therapy.run(1).ok
     assert code(therapy.bolus(1, 10_000)) == "BRIDGING"
@@ -118,19 +119,19 @@ def test_while_running_a_refill_has_the_programs_concentration():
 @pytest.mark.parametrize(("part", "most"), [("tube", 100_000), ("catheter", 20_000), ("both", 120_000)])
 def test_a_new_part_may_be_primed_with_its_dead_volume_once(part, most):
     therapy = empty()
-    assert therapy.prime(0, 1) == ("PRIME_DONE", {"most": 0})
+    assert therapy.prime(0, 1, CONFIRMED) == ("PRIME_DONE", {"most": 0})
     therapy.new_line(0, part)
-    assert therapy.prime(0, most + 1) == ("PRIME_DONE", {"most": most})
-    assert therapy.prime(0, most).ok
+    assert therapy.prime(0, most + 1, CONFIRMED) == ("PRIME_DONE", {"most": most})
+    assert therapy.prime(0, most, CONFIRMED).ok
     therapy.prime_ended(1)
-    assert therapy.prime(1, 1) == ("PRIME_DONE", {"most": 0})
+    assert therapy.prime(1, 1, CONFIRMED) == ("PRIME_DONE", {"most": 0})
 
 
 @pytest.mark.req("R-CON-4")
 def test_steps_of_a_prime_that_was_broken_off_count_as_used_and_allowances_do_not_add_up():
     therapy = empty()
     therapy.new_line(0, "tube")
-    therapy.prime(0, 60_000)
+    therapy.prime(0, 60_000, CONFIRMED)
     therapy.prime_ended(1, unused_nl=50_000)
     assert therapy.record.line.prime_nl == 90_000
     therapy.new_line(1, "tube")
@@ -140,15 +141,15 @@ def test_steps_of_a_prime_that_was_broken_off_count_as_used_and_allowances_do_no
 @pytest.mark.req("R-CON-4", "R-CAP-1", "R-CAP-2")
 def test_a_prime_is_for_a_stopped_pump_whose_port_is_closed():
     therapy = taken_over(flat(100))
-    assert code(therapy.prime(0, 1)) == "STATE"
+    assert code(therapy.prime(0, 1, CONFIRMED)) == "STATE"
     assert code(therapy.new_line(0, "both")) == "STATE"
     therapy.stop(0)
     therapy.new_line(0, "both")
     therapy.inputs(port_reads_open=True)
-    assert code(therapy.prime(0, 1)) == "PORT_OPEN"
+    assert code(therapy.prime(0, 1, CONFIRMED)) == "PORT_OPEN"
     therapy.inputs(port_reads_open=False)
-    assert therapy.prime(0, 1).ok
-    assert {code(therapy.prime(0, 1)), code(therapy.new_line(0, "both"))} == {"BUSY"}
+    assert therapy.prime(0, 1, CONFIRMED).ok
+    assert {code(therapy.prime(0, 1, CONFIRMED)), code(therapy.new_line(0, "both"))} == {"BUSY"}
 
 
 @pytest.mark.req("R-CON-3", "R-CON-4")

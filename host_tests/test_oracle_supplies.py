@@ -98,7 +98,9 @@ def test_only_baclofen_attended_and_no_test_fluid_in_a_therapy():
     assert {code(therapy.run(1)), code(therapy.commit(1, flat(100))), code(therapy.bolus(1, 5))} <= {"TEST_FLUID", "STATE"}
     assert code(therapy.run(1)) == "TEST_FLUID"
     assert code(refill(therapy, 1, expected_nl=5_000_000, withdrawn_nl=4_999_999)) == "TEST_FLUID"
-    assert refill(therapy, 1, expected_nl=5_000_000, withdrawn_nl=5_000_000).ok
+    assert code(refill(therapy, 1, expected_nl=5_000_000, withdrawn_nl=5_000_000)) == "TEST_FLUID"
+    assert therapy.empty(1).ok
+    assert refill(therapy, 1).ok
 
 
 # boluses

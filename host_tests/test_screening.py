@@ -215,7 +215,7 @@ def test_a_new_trial_after_a_therapy_frees_neither_the_step_nor_the_start_cap():
     rig.advance(HOUR_MS)
     rig.do("STOP")
     assert code_of(rig, "SCREEN:NEW") == "OK"
-    assert refusal_of(rig, "RUN").code == "STATE"
+    assert refusal_of(rig, "RUN").code == "NOT_SCREENED"
     assert rig.commit_code(flat(100_000)) == "NOT_SCREENED"
     fill(rig, 50)
     rig.do("LINE:NEW", part="both")

@@ -73,9 +73,9 @@ def require_phase(therapy, program):
 
 
 def check_resume(therapy, program, case):
-    """RUN of the program last run: nothing is stepped, but the trial, concentration and a long idle time are judged (R-WDR-1).
+    """RUN of the program last run: nothing is stepped, but a response, concentration and a long idle time are judged (R-WDR-1).
 
-    Not the age: it was judged at its commit, and a clock set wrong must not withhold a basal.
+    Age was asked at its commit: a date that says otherwise now is no reason to withhold it.
     """
     if therapy.is_holiday_over(case.now):
         raise Refusal("STATE", "the holiday is over: commit a restart program, at most the initial dose, label 2.6")
@@ -188,6 +188,9 @@ def _check_increase(therapy, program, case, base):
     """True if the increase is a return that wants confirmation (R-WDR-1); False if the ordinary rules let it pass."""
     if program.daily <= base.daily:
         return False
+    if program.is_taper:
+        text = "a taper begins at most at the %s mcg/day last run, label 2.6"
+        raise Refusal("STEP_CAP", text % mcg_text(base.daily.floor()), [("most", "%dng" % base.daily.floor())])
     check_first_day(therapy, case.now)
     try:
         check_wait(therapy, case.now)
@@ -195,8 +198,7 @@ def _check_increase(therapy, program, case, base):
             _check_refill(therapy, case.now)
         _check_step(therapy, program, base)
     except Refusal as refusal:
-        may_return = case.may_return and not program.is_taper
-        if may_return and refusal.code in _RETURN_FREE_OF and returns(therapy, program.daily, case.now):
+        if refusal.code in _RETURN_FREE_OF and case.may_return and returns(therapy, program.daily, case.now):
             return True
         raise
     return False
@@ -231,9 +233,6 @@ def _check_refill(therapy, now):
 
 
 def _check_step(therapy, program, base):
-    if program.is_taper:
-        text = "a taper begins at most at the %s mcg/day last run, label 2.6"
-        raise Refusal("STEP_CAP", text % mcg_text(base.daily.floor()), [("most", "%dng" % base.daily.floor())])
     percent = label.step_percent(therapy.population, therapy.phase)[0]
     if not program.daily.at_most(100 + percent, base.daily):
         most = step_most_ng(therapy, base)

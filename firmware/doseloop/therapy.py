@@ -20,6 +20,10 @@ class Doses:
         self.high = high
         self.low = low
 
+    def covers(self, other):
+        """No sum is below the other's."""
+        return other.daily <= self.daily and other.high <= self.high and other.low <= self.low
+
     def dump(self):
         return [[r.num, r.den] for r in (self.daily, self.high, self.low)]
 
@@ -157,7 +161,7 @@ class Therapy:
             self.past += self._last_in_force(at)
         if self.phase == label.MAINTENANCE:
             self._note_maintained(at, old.daily)
-        suspicion = self._suspicion(old, new, restart)
+        suspicion = self._suspicion(old, new)
         if old.daily < new.daily:
             self._note_increase(old, at)
         elif new.daily < old.daily and self.pending == OVERDOSE and not program.is_taper:
@@ -171,9 +175,9 @@ class Therapy:
         if self.pending_refill is not None and self.pending != RETURN:
             self.licensed_at = self.pending_refill
 
-    def _suspicion(self, old, new, restart):
+    def _suspicion(self, old, new):
         """What in this change suggests a catheter complication, or None (R-MNT-4)."""
-        if self.phase == label.TITRATION and old.daily < new.daily and not restart:
+        if self.phase == label.TITRATION and old.daily < new.daily and not self.last_run.is_taper:
             self.climbs += 1
             if self.climbs >= label.SUSPECT_CLIMBS:
                 return "increase %d in a row without a recorded response" % self.climbs
@@ -196,7 +200,12 @@ class Therapy:
         return len(self.refused) > 1
 
     def _forget(self, now):
-        self.past = [entry for entry in self.past if now - entry[0] < DAY_MS]
+        """Of what was in force, drop what is older than 24 h, and what a later entry covers in all three sums."""
+        kept = []
+        for entry in self.past:
+            if now - entry[0] < DAY_MS:
+                kept = [other for other in kept if not entry[1].covers(other[1])] + [entry]
+        self.past = kept
 
     # Running time.
 

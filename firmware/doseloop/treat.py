@@ -27,7 +27,7 @@ def set_record(pump, fields, request):
     therapy = pump.therapy
     require_no_delivery(pump)
     open_still = therapy.phase == label.NONE or (therapy.phase == label.SCREENING and not therapy.trial.dose_ng)
-    if not open_still or therapy.last_run is not None or therapy.first_run is not None:
+    if not open_still or therapy.started is not None:
         raise Refusal("STATE", "the record stands since the first dose; phase %s" % therapy.phase)
     _require_clock(pump)
     population, birth = fields["population"], fields["birth"]
@@ -72,13 +72,16 @@ def _check_import(pump, record, fields, program):
         raise Refusal("SCREEN_DOSE", "screening doses are 25, 50, 75 and 100 mcg, label 2.2")
     if program:
         judge.check_concentration(program, fields["conc"])
+    elif not label.CONC_MIN_MCG_ML <= fields["conc"] <= label.CONC_MAX_MCG_ML:
+        text = "%d outside %d to %d mcg/ml, label 3"
+        raise Refusal("CONCENTRATION", text % (fields["conc"], label.CONC_MIN_MCG_ML, label.CONC_MAX_MCG_ML))
     pump.reservoir.check_refill(fields["volume"], fields["conc"], 0, fields["expiry"], today, "drug")
-    what = "import"
+    what = "import %s %d-%02d-%02d %s " % ((record["population"],) + record["birth"] + (fields.get("injury", "none"),))
     if program:
         age = judge.check_age(record["birth"], today)
         judge.check_absolute(program, record["population"], age, pump.board)
         codes = judge.confirmations(program) + codes
-        what = program.hash
+        what += program.hash
     require_confirmation(codes, what, fields)
 
 

@@ -3,10 +3,10 @@
 It comes on and stays until somebody acknowledges. Readings:
 - (a) +50 % is measured at any program that takes force in maintenance, against the lowest daily dose in force in maintenance in the last 30
   days of 24 h; a dose that was replaced exactly 30 days ago is not counted any more. A taper leaves maintenance, so it is not measured.
-  Entering maintenance puts no program in force: the dose counts from there on, and so do those of an earlier maintenance, but nothing is raised.
+  Entering maintenance puts no program in force: its dose counts from there on, as do those of an earlier maintenance; nothing is raised.
 - (b) Every refusal with STEP_CAP of a commit above the program last run counts, whichever rule gave it; refusals of RUN do not.
-- (c) A response, adequate or not, ends the count, nothing else does; every increase from the third on raises the advisory. A dose above
-  the day's that breaks a holiday off is a titration increase; the restart after its zero is not.
+- (c) A response, adequate or not, ends the count, nothing else does; every increase from the third on raises the advisory. The phase
+  before it counts: neither a dose above the day's that breaks a holiday off nor the restart after its zero is one.
 """
 
 from __future__ import annotations

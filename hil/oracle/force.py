@@ -145,7 +145,7 @@ def _advised(r: Record, at_ms: int, program: Program, increase: bool) -> Advice:
     found = r.advice
     if r.phase == "maintenance":
         return advice.left(found, at_ms) if program.taper else advice.maintained(found, at_ms, program.daily_ng)
-    return advice.titrated(found) if increase and r.phase in ("titration", "holiday") else found
+    return advice.titrated(found) if increase and r.phase == "titration" else found
 
 
 def _open_stretch(r: Record, at_ms: int) -> Record:

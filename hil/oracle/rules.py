@@ -193,12 +193,15 @@ def increase(r: Record, at_ms: int, new: Program) -> Iterator[Refusal]:
     base = r.doses(at_ms)
     if base is None or new.daily_ng <= base.daily:
         return
+    if new.taper:  # it is none, whenever it is
+        yield "STEP_CAP", {"most": floor_ng(base.daily)}
+        return
     yield from waits(r, at_ms)
     if r.phase == "maintenance" and r.licence(at_ms) is None:
         yield "NO_REFILL", {}
-    percent = 0 if new.taper else step_percent(r)
-    if 100 * new.daily_ng > (100 + percent) * base.daily:
-        yield "STEP_CAP", {"most": floor_ng(percent_of(100 + percent, base.daily))}
+    percent = 100 + step_percent(r)
+    if 100 * new.daily_ng > percent * base.daily:
+        yield "STEP_CAP", {"most": floor_ng(percent_of(percent, base.daily))}
 
 
 def waits(r: Record, at_ms: int) -> Iterator[Refusal]:

@@ -6,7 +6,7 @@ Readings:
 - R-SCR-1: before a pediatric trial's first dose the next one is called 50 mcg, though 25 is accepted too.
 - R-SCR-3: the 24 h run from the start of any dose, also one that was cut off or belongs to a former trial.
 - R-SCR-4: the dose of an imported trial ended at the import at the latest.
-- A screening dose is no bolus of R-BOL-2.
+- A screening dose is no bolus of R-BOL-2. Under 4 years is asked at each, as at each commit; not at a RUN that goes on with what ran.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ def dose_refusals(r: Record, at_ms: int, mcg: int, order: Order) -> Iterator[Ref
         ("ALARM_ACTIVE", r.boluses.high_alarm),
     )
     yield from ((code, {}) for code, applies in checks if applies)
+    if r.clock.unix_ms is not None and r.age(at_ms) < label.MIN_AGE:
+        yield "AGE", {}
     if mcg not in due:
         yield "SCREEN_DOSE", {"next": due[0] if due else None}
     if r.supplies.conc != label.SCREEN_CONC:

@@ -278,7 +278,8 @@ class Therapy:
     def prime(self, at_ms: int, volume_nl: int, order: Order = CAREFUL) -> Verdict:
         """Fill a new line that is not connected; its intent uses the allowance (R-CON-4)."""
         r = self._at(at_ms)
-        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), line.prime_refusals(r, volume_nl), order.unconfirmed(("CONFIRM_PRIME",)))
+        asked = order.unconfirmed(("CONFIRM_PRIME",))
+        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), line.prime_refusals(r, volume_nl), asked)
         primed = replace(r.line, prime_nl=r.line.prime_nl - volume_nl)
         return self._decide(refusal, replace(r, line=primed, boluses=replace(r.boluses, moving="prime")))
 

@@ -80,7 +80,7 @@ def _progress(options, started):
         done, seconds = total["histories"], time.monotonic() - started
         if sys.stderr.isatty() or done % 2000 < _CHUNK:
             left = seconds / done * (options.histories - done)
-            sys.stderr.write("%d of %d histories, %d disagree, %.0f s left\n" % (done, options.histories, len(total["reports"]), left))
+            sys.stderr.write(f"{done} of {options.histories} histories, {len(total['reports'])} disagree, {left:.0f} s left\n")
 
     return show
 
@@ -94,7 +94,7 @@ def _result(options, total, seconds):
         "seconds": round(seconds, 1),
         "us_per_event": round(seconds * options.jobs / max(1, total["events"]) * 1e6),
         "jobs": options.jobs,
-        "python": "%s %s" % (platform.python_implementation(), platform.python_version()),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
         "seen": dict(sorted(total["seen"].items())),
         "missing": missing(total["seen"]),
         "requirements": shown(total["seen"]),
@@ -104,12 +104,12 @@ def _result(options, total, seconds):
 
 
 def _show(report):
-    print("\nhistory %(index)d of seed %(seed)d disagrees: %(told)s" % report)
-    print("  replay: python -m campaign --seed %(seed)d --first %(index)d -n 1 --jobs 1" % report)
-    print("  shortest: %d events: %s" % (len(report["shortest"]), report["told_shortest"]))
-    print("  start %s" % json.dumps(report["start"]))
+    print("\nhistory {index} of seed {seed} disagrees: {told}".format(**report))
+    print("  replay: make campaign N=1 FIRST={index} SEED={seed} EVENTS={length} JOBS=1".format(**report))
+    print(f"  shortest: {len(report['shortest'])} events: {report['told_shortest']}")
+    print("  start {}".format(json.dumps(report["start"])))
     for event in report["shortest"]:
-        print("  %s" % json.dumps(event))
+        print(f"  {json.dumps(event)}")
 
 
 def main(words=None):
@@ -124,7 +124,7 @@ def main(words=None):
     for report in total["reports"][: options.most]:
         _show(report)
     keys = ("histories", "events", "disagreements", "seconds", "us_per_event", "python")
-    print(", ".join(["%s %s" % (key, result[key]) for key in keys]))
+    print(", ".join([f"{key} {result[key]}" for key in keys]))
     return 1 if total["reports"] else 0
 
 

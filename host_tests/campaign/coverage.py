@@ -64,7 +64,7 @@ EXPECTED = {
     "repeat": "OK",
     "respond": "OK MISSING BUSY STATE TOO_SOON",
     "run": "OK BUSY STATE CLOCK_LOST TEST_FLUID UNCALIBRATED NOT_SCREENED CONCENTRATION START_FLAT START_CAP FIRST_24H NO_REFILL STEP_CAP",
-    "screen": _DATED + "STATE UNCALIBRATED PORT_OPEN UNATTENDED SCREEN_DOSE CONCENTRATION BRIDGING TOO_SOON ALARM_ACTIVE",
+    "screen": _DATED + "STATE UNCALIBRATED PORT_OPEN UNATTENDED AGE SCREEN_DOSE CONCENTRATION BRIDGING TOO_SOON ALARM_ACTIVE",
     "stop": "OK",
     "test_fluid": "OK",
     "trial": "OK BUSY STATE",
@@ -82,6 +82,6 @@ def table(seen):
     kinds = sorted({answer.split()[0] for answer in seen})
     lines = []
     for kind in kinds:
-        counts = ["%s %d" % (answer.split()[1], count) for answer, count in sorted(seen.items()) if answer.split()[0] == kind]
-        lines.append("%-8s %s" % (kind, ", ".join(counts)))
-    return "\n".join([*lines, "never reached: %s" % (", ".join(missing(seen)) or "none")])
+        counts = [f"{answer.split()[1]} {count}" for answer, count in sorted(seen.items()) if answer.split()[0] == kind]
+        lines.append(f"{kind:11} {', '.join(counts)}")
+    return "\n".join([*lines, "never reached: " + (", ".join(missing(seen)) or "none")])

@@ -13,7 +13,36 @@ AROUND = (-1, -1, 0, 0, 1)
 _SPANS = (DAY, DAY, DAY, DAY, 6 * HOUR, 4 * HOUR, 8 * HOUR, 3 * DAY, 7 * DAY, 14 * DAY)
 _MARKS = ("increase", "increase", "increase", "stop", "stop", "run", "refill", "bolus", "power", "commit", "refused")
 _WAITS = (1, 20 * MINUTE, HOUR, 4 * HOUR, 6 * HOUR, 8 * HOUR, DAY, DAY - 1, DAY + 1, 3 * DAY, 14 * DAY, 30 * DAY)
-_PERCENTS = (50, 79, 80, 80, 81, 90, 100, 100, 105, 110, 114, 115, 115, 116, 119, 120, 120, 121, 129, 130, 130, 131, 139, 140, 140, 141, 200)
+_PERCENTS = (
+    50,
+    79,
+    80,
+    80,
+    81,
+    90,
+    100,
+    100,
+    105,
+    110,
+    114,
+    115,
+    115,
+    116,
+    119,
+    120,
+    120,
+    121,
+    129,
+    130,
+    130,
+    131,
+    139,
+    140,
+    140,
+    141,
+    200,
+)
+_LIMITS_NG = (12_000, 22_000, 24_000, 1_000_000, 1_000_000, 1_199_000, 1_400_000, 2_003_000)  # a fixed limit of the label each
 _SHAPES = ("hours", "morning", "evening", "quarter", "night", "steep", "peak", "over", "under", "weekend", "friday", "gap")
 _BIRTHS = {
     "spinal": ("1980-05-01", "2000-02-29", "2009-05-03"),
@@ -31,7 +60,7 @@ def start_of(rng):
         injury = rng.choice(("none", "none", "none", "2026-05-03", "2026-05-04", "2027-05-03", "2027-05-04"))
         return {"origin": "own", "population": population, "birth": birth, "injury": injury}
     phase = rng.choice(("screened", "first", "titration", "titration", "maintenance"))
-    daily = rng.choice((10_000, 60_000, 100_003, 250_000, 800_000, 1_100_000, 1_350_000))
+    daily = rng.choice((10_000, 60_000, 100_003, 250_000, 800_000, 990_000, 1_100_000, 1_350_000))
     conc = rng.choice((51, 500)) if daily < 300_000 else 2000
     bolus = [daily * 1000 // (20 * conc), 60, rng.choice((0, 3600, 14_400)), daily // 5]
     return {
@@ -64,8 +93,11 @@ def _commit(rng):
         args["reason"] = "OVERDOSE"
     if rng.random() < 0.03:
         args["conc"] = rng.choice((50, 51, 400, 2000, 2001))
-    if rng.random() < 0.1:
+    dice = rng.random()
+    if dice < 0.1:
         args["of"] = rng.choice(("started", "return", "screen"))
+    elif dice < 0.2:
+        args = {"of": rng.choice(_LIMITS_NG), "add": rng.choice((-1, 0, 1)), "confirm": rng.choice(("yes", "no"))}
     return _spoiled(rng, args, "route")
 
 
@@ -125,7 +157,7 @@ def _prime(rng):
 
 
 def _power(rng):
-    return {"outage_ms": rng.choice((None, 5_000, HOUR, 6 * HOUR - 1000, 6 * HOUR, 6 * HOUR + 1000, DAY, 15 * DAY))}
+    return {"outage_ms": rng.choice((None, 5_000, 5_000, HOUR, HOUR, 6 * HOUR - 1000, 6 * HOUR, 6 * HOUR + 1000, DAY, 15 * DAY))}
 
 
 def _record(rng):
@@ -150,13 +182,13 @@ KINDS = (
     ("run", 16, lambda rng: {}),
     ("stop", 8, lambda rng: {}),
     ("power", 8, _power),
-    ("clock", 4, lambda rng: {"hours": rng.choice((-25, -2, -1, 0, 1, 2, 25, 24 * 400))}),
+    ("clock", 5, lambda rng: {"hours": rng.choice((-25, -2, -1, 0, 1, 2, 25, 24 * 400))}),
     ("refill", 14, _refill),
     ("phase", 6, lambda rng: {"phase": rng.choice(("maintenance", "maintenance", "titration"))}),
     ("bolus", 12, _bolus),
     ("acknowledge", 4, lambda rng: {}),
-    ("port", 4, lambda rng: {"is_open": rng.random() < 0.4}),
-    ("alarm", 4, lambda rng: {"is_on": rng.random() < 0.5}),
+    ("port", 4, lambda rng: {"is_open": rng.random() < 0.25}),
+    ("alarm", 4, lambda rng: {"is_on": rng.random() < 0.3}),
     ("screen", 6, _screen),
     ("respond", 4, _respond),
     ("trial", 1, lambda rng: {}),
@@ -166,7 +198,6 @@ KINDS = (
     ("prime", 4, _prime),
     ("calibrate", 1, lambda rng: {"hours": rng.choice((1, 100, 20_000)), "tube": rng.choice(("T1", "T1", "T2"))}),
     ("empty", 1, lambda rng: {}),
-    ("test_fluid", 1, lambda rng: {}),
     ("record", 1, _record),
     ("repeat", 2, lambda rng: {}),
 )
@@ -182,7 +213,7 @@ def one(rng, kind=None):
 
 def history(seed, number, length):
     """(start, [[kind, arguments], ...])"""
-    rng = random.Random("%d/%d" % (seed, number))
+    rng = random.Random(f"{seed}/{number}")
     start = start_of(rng)
     events = list(STORIES["admit" if start["origin"] == "own" else "begin"](rng))
     while len(events) < length:

@@ -37,7 +37,7 @@ class Answer:
         return int(digits) if digits else None
 
     def __repr__(self):
-        return " ".join([self.code] + ["%s=%s" % item for item in self.fields.items() if item[0] != "confirm"])
+        return " ".join([self.code] + ["{}={}".format(*item) for item in self.fields.items() if item[0] != "confirm"])
 
 
 class NoWindows:
@@ -64,7 +64,7 @@ class Firmware:
         self._ids = 0
         self.sent = None  # (verb, arguments) of the last request
         self._boot()
-        self.send("TIME", {"set": "%ds" % self.hal.rtc(), "offset": "0min"})
+        self.send("TIME", {"set": f"{self.hal.rtc()}s", "offset": "0min"})
         self.jump(1000)
 
     def _boot(self):
@@ -89,7 +89,7 @@ class Firmware:
         """Let `ms` pass."""
         end = self.now() + ms
         while self.now() < end:
-            stop = min([end, self.now() + _LONGEST_JUMP_MS] + self._due(end))
+            stop = min([end, self.now() + _LONGEST_JUMP_MS, *self._due(end)])
             self.hal.ms += stop - self.now()
             self.pump.clock.update()
             self._look()
@@ -144,7 +144,7 @@ class Firmware:
 
     def dated(self, verb, args, order):
         """A command with an id and its time; confirmed as the order says. order: as orders.ORDER."""
-        args = dict(args, at="%ds" % max(0, self.pump.clock.unix_s() - order["age_s"]), ttl="60s")
+        args = dict(args, at=f"{max(0, self.pump.clock.unix_s() - order['age_s'])}s", ttl="60s")
         return self.confirmed(verb, self._with_id(args), order["confirm"])
 
     def numbered(self, verb, args):
@@ -153,7 +153,7 @@ class Firmware:
 
     def _with_id(self, args):
         self._ids += 1
-        return dict(args, id="%08x" % self._ids)
+        return dict(args, id=f"{self._ids:08x}")
 
     def confirmed(self, verb, args, how):
         """how: yes = repeat with the token, no = leave it, wrong = repeat with another token."""

@@ -2,13 +2,12 @@
 
 from datetime import date, timedelta
 
-from doseloop.alarms import HIGH
-from doseloop.units import nl_of_steps
-from doseloop.watch import calibration_fault
-
 from campaign.oracle import NOTES, order_of, parse
 from campaign.pair import DAY, HOUR, Pair
 from campaign.shapes import lines_of, taper_of
+from doseloop.alarms import HIGH
+from doseloop.units import nl_of_steps
+from doseloop.watch import calibration_fault
 
 RESTING = ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY")
 ORDER = {"path": "pump", "route": "intrathecal", "attended": True, "confirm": "yes", "reason": "", "age_s": 0}
@@ -27,6 +26,7 @@ class Play(Pair):
         self._unsure_ng = 0  # of basal covered by a reservation in a delivery that was cut off: the upper bound counts
         self._world = None  # what the oracle was told of alarms, port and calibration
         self._moved = 0  # steps of drug that the oracle was told of
+        self._at_intent = None  # the oracle's record and what it was told of, when the last delivery began
         self._sent = None  # (verb, arguments) of the last delivery order that was accepted
         self.do_calibrate(20_000, "T1")
         if start["origin"] == "imported":
@@ -71,6 +71,8 @@ class Play(Pair):
         self.note_delivery(delivery)
         if answer.code == "OK":
             self._sent = self.firmware.sent
+        if self.pump.deliveries.current is not delivery:
+            self._at_intent = self.record, self._moved
         return answer
 
     def do_repeat(self):
@@ -85,9 +87,9 @@ class Play(Pair):
     def _take_over(self, start):
         lines = lines_of("flat", start["daily"], start["conc"], start["bolus"])
         fields = {
-            "population": start["population"], "birth": start["birth"], "phase": start["phase"], "screen": "%dmcg" % start["screen"],
-            "effect": start["effect"], "increase_ago": "%ds" % start["ago_s"], "volume": "%dnl" % start["volume"],
-            "conc": "%dmcg/ml" % start["conc"], "lot": "L1", "expiry": _EXPIRY,
+            "population": start["population"], "birth": start["birth"], "phase": start["phase"], "screen": f"{start['screen']}mcg",
+            "effect": start["effect"], "increase_ago": f"{start['ago_s']}s", "volume": f"{start['volume']}nl",
+            "conc": f"{start['conc']}mcg/ml", "lot": "L1", "expiry": _EXPIRY,
         }  # fmt: skip
         program = None
         if start["phase"] != "screened":
@@ -141,7 +143,7 @@ class Play(Pair):
         if self.pump.deliveries.current:
             return
         unix_s = (self.pump.clock.unix_s() or 1_809_302_400) + hours * 3600
-        answer = self.firmware.send("TIME", {"set": "%ds" % unix_s, "offset": "0min"})
+        answer = self.firmware.send("TIME", {"set": f"{unix_s}s", "offset": "0min"})
         self.both("clock", answer, self.oracle.therapy.clock_set(self.now(), unix_s))
 
     def do_power(self, outage_ms):
@@ -154,9 +156,10 @@ class Play(Pair):
         before = moving.started if moving else self.now()
         off_ng = self.firmware.cut_power(outage_ms)
         after = self.now()
-        self.oracle.therapy.now_ms = before
         self._unsure_ng += _RESERVED_NG if moving else _STEP_NG
         if moving:
+            self.oracle.therapy.now_ms, self._world = before, None
+            self.oracle.therapy.record, self._moved = self._at_intent
             self.oracle.ended(before, "UNCERTAIN", nl_of_steps(moving.steps, self.pump.ledger.steps_per_ml))
         else:
             self.same("account after a power loss", 0 if off_ng <= self._unsure_ng else off_ng, 0)
@@ -200,7 +203,9 @@ class Play(Pair):
     # Programs.
 
     def _base(self, of):
-        """The dose that percentages are of, ng: the one last run, what a return or a restart may reach, or the screening dose."""
+        """The dose that percentages are of, ng: the one last run, what a return or a restart may reach, the screening dose, or a number."""
+        if isinstance(of, int):
+            return of
         record, now = self.record, self.now()
         last = record.doses(now)
         base = {
@@ -268,9 +273,9 @@ class Play(Pair):
     def do_screen(self, mcg="next", time_s=None, **more):
         order = self._order(more)
         mcg = self.oracle.therapy.next_screen_mcg(self.now()) or 50 if mcg == "next" else mcg
-        fields = {"dose": "%dmcg" % mcg, "path": order["path"], "attended": "yes" if order["attended"] else "no", "route": order["route"]}
+        fields = {"dose": f"{mcg}mcg", "path": order["path"], "attended": "yes" if order["attended"] else "no", "route": order["route"]}
         if time_s:
-            fields["time"] = "%ds" % time_s
+            fields["time"] = f"{time_s}s"
         if not self._holds(mcg * 20_000):
             return
         verdict = self._screen_verdict(mcg, order)
@@ -317,7 +322,14 @@ class Play(Pair):
         self._empty()
         fields = {"path": "septum", "fluid": "test", "volume": "15000000nl", "withdrawn": "0nl"}
         verdict = self.oracle.therapy.refill(
-            self.now(), 15_000_000, 0, expiry=date(2030, 1, 1), withdrawn_nl=0, expected_nl=0, fluid="test", order=self._theirs(ORDER, "septum")
+            self.now(),
+            15_000_000,
+            0,
+            expiry=date(2030, 1, 1),
+            withdrawn_nl=0,
+            expected_nl=0,
+            fluid="test",
+            order=self._theirs(ORDER, "septum"),
         )
         self.both("test_fluid", self._dated("RES:REFILL", fields, ORDER), verdict)
 
@@ -332,9 +344,9 @@ class Play(Pair):
         conc = conc or self.record.supplies.conc or 500
         expiry = date(1970, 1, 1) + timedelta(days=pump.clock.unix_s() // 86_400 + expires)
         fields = {
-            "path": order["path"], "fluid": "drug", "drug": drug, "volume": "%dnl" % volume, "conc": "%dmcg/ml" % conc, "lot": "L2",
-            "expiry": expiry.isoformat(), "withdrawn": "%dnl" % taken, "stored": "ok", "attended": "yes" if order["attended"] else "no",
-            "observe": "%dh" % observe,
+            "path": order["path"], "fluid": "drug", "drug": drug, "volume": f"{volume}nl", "conc": f"{conc}mcg/ml", "lot": "L2",
+            "expiry": expiry.isoformat(), "withdrawn": f"{taken}nl", "stored": "ok", "attended": "yes" if order["attended"] else "no",
+            "observe": f"{observe}h",
         }  # fmt: skip
         verdict = self.oracle.therapy.refill(
             self.now(), volume, conc, expiry=expiry, withdrawn_nl=taken, expected_nl=expected, delivered_nl=pump.ledger.used_nl(),
@@ -351,9 +363,10 @@ class Play(Pair):
         if not self._holds(volume):
             return
         verdict = self.oracle.therapy.bolus(self.now(), volume, self._theirs(order))
-        answer = self._dated("DOSE:BOLUS", {"volume": "%dnl" % volume, "path": order["path"]}, order)
+        answer = self._dated("DOSE:BOLUS", {"volume": f"{volume}nl", "path": order["path"]}, order)
         if self.both("bolus", answer, verdict):
             self.mark("bolus")
+            self.oracle.note_first()
 
     def do_line(self, part):
         self.both("line", self.firmware.numbered("LINE:NEW", {"part": part}), self.oracle.therapy.new_line(self.now(), part))
@@ -365,7 +378,7 @@ class Play(Pair):
         if not self._holds(volume) or self.pump.reservoir.fluid != "drug":
             return
         verdict = self.oracle.prime(self.now(), volume, self._theirs(order))
-        fields = {"volume": "%dnl" % volume, "path": order["path"], "connected": "no"}
+        fields = {"volume": f"{volume}nl", "path": order["path"], "connected": "no"}
         self.both("prime", self._dated("DOSE:PRIME", fields, order), verdict)
 
 

@@ -13,9 +13,9 @@ class Disagreement(Exception):
     """What the two sides said to the last event of a history."""
 
     def __init__(self, what, firmware, oracle):
-        super().__init__("%s: firmware %s, oracle %s" % (what, firmware, oracle))
+        super().__init__(f"{what}: firmware {firmware}, oracle {oracle}")
         codes = [getattr(side, "code", "") for side in (firmware, oracle)]
-        self.signature = " ".join([what] + codes)
+        self.signature = " ".join([what, *codes])
 
 
 class Pair:
@@ -49,7 +49,7 @@ class Pair:
         if answer.code != verdict.code:
             raise Disagreement(what, answer, verdict)
         for name, figure in figures(verdict).items():
-            self.same("%s %s %s" % (what, answer.code, name), answer.figure(name), figure)
+            self.same(f"{what} {answer.code} {name}", answer.figure(name), figure)
         return verdict.ok
 
     def same(self, what, firmware, oracle):

@@ -6,6 +6,7 @@ from campaign.events import history
 from campaign.orders import Play
 from campaign.pair import Disagreement
 
+
 def play(start, events, seen=None):
     """(events played, None or (what, text)) of a history; `seen` counts kinds and codes."""
     played = 0
@@ -24,8 +25,7 @@ def _told(trouble):
     if isinstance(trouble, Disagreement):
         return trouble.signature, str(trouble)
     place = traceback.extract_tb(trouble.__traceback__)[-1]
-    text = "%s: %s (%s:%d)" % (type(trouble).__name__, trouble, place.filename.rsplit("/", 1)[-1], place.lineno)
-    return type(trouble).__name__, text
+    return type(trouble).__name__, f"{type(trouble).__name__}: {trouble} ({place.filename.rsplit('/', 1)[-1]}:{place.lineno})"
 
 
 def shrink(start, events, what, most=2000):
@@ -54,6 +54,6 @@ def examine(seed, number, length, seen):
         return played, None
     shortest = shrink(start, events[:played], told[0])
     return played, {
-        "seed": seed, "index": number, "what": told[0], "told": told[1], "start": start,
+        "seed": seed, "index": number, "length": length, "what": told[0], "told": told[1], "start": start,
         "shortest": shortest, "told_shortest": play(start, shortest)[1][1],
     }  # fmt: skip

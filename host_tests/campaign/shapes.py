@@ -9,7 +9,7 @@ def _flat(high):
 
 def _hours(high):
     """The flat day of R-DOSE-1 by hours."""
-    return [("all", "%02d:00" % h, (h + 1) * high // 24 - h * high // 24) for h in _HOURS]
+    return [("all", f"{h:02}:00", (h + 1) * high // 24 - h * high // 24) for h in _HOURS]
 
 
 def _parts(*parts):
@@ -60,11 +60,11 @@ SHAPES = {
 def lines_of(shape, daily_ng, conc, bolus=None, name="c"):
     """Canonical lines; bolus: (volume nl, time s, lockout s, allowance ng), the allowance being part of the daily dose."""
     high = max(1, daily_ng - (bolus[3] if bolus else 0))
-    lines = ["name=" + name, "conc=%d" % conc]
+    lines = ["name=" + name, f"conc={conc}"]
     if bolus:
         keys = ("bolus_volume", "bolus_time", "bolus_lockout", "bolus_allowance")
-        lines += ["%s=%d" % item for item in zip(keys, bolus)]
-    return lines + ["seg.%s.%s=%d" % segment for segment in SHAPES[shape](high)]
+        lines += [f"{key}={value}" for key, value in zip(keys, bolus)]
+    return lines + [f"seg.{day}.{start}={ng}" for day, start, ng in SHAPES[shape](high)]
 
 
 def taper_of(first_ng, days, conc, spoil="", name="h"):
@@ -79,4 +79,4 @@ def taper_of(first_ng, days, conc, spoil="", name="h"):
         doses[middle] = 0
     elif spoil == "steep":
         doses[middle] -= 1
-    return ["name=" + name, "conc=%d" % conc] + ["taper.%02d=%d" % item for item in enumerate(doses, 1)]
+    return ["name=" + name, f"conc={conc}"] + [f"taper.{day:02}={ng}" for day, ng in enumerate(doses, 1)]

@@ -17,7 +17,12 @@ def begin(rng):
 
 def admit(rng):
     """From the record to a positive response, and often the first program."""
-    events = [["record", {"confirm": rng.choice(("yes", "no"))}], ["record", {}], ["refill", {"volume": 10_000_000, "conc": 50, "withdrawn": "all"}], *screening(rng)]
+    events = [
+        ["record", {"confirm": rng.choice(("yes", "no"))}],
+        ["record", {}],
+        ["refill", {"volume": 10_000_000, "conc": 50, "withdrawn": "all"}],
+        *screening(rng),
+    ]
     return events + first_program(rng) if rng.random() < 0.8 else events
 
 
@@ -70,7 +75,14 @@ def holiday(rng):
         (
             [["phase", {"phase": "titration"}], _until(rng, "increase", DAY), ["commit", {"percent": 115}]],
             [["commit", commit], ["run", {}]],
-            [_until(rng, "taper", days * DAY), ["run", {}], ["commit", commit], ["run", {}], _until(rng, "run", DAY), ["commit", {"percent": 115}]],
+            [
+                _until(rng, "taper", days * DAY),
+                ["run", {}],
+                ["commit", commit],
+                ["run", {}],
+                _until(rng, "run", DAY),
+                ["commit", {"percent": 115}],
+            ],
             [["stop", {}], _until(rng, "stop", rng.choice((6 * HOUR, 14 * DAY))), ["run", {}]],
         )
     )
@@ -89,11 +101,18 @@ def comeback(rng):
 
 
 def idle(rng):
-    return [["stop", {}], _until(rng, "stop", 14 * DAY), ["run", {}], ["commit", {"of": "screen", "percent": rng.choice((100, 200)), "add": 0}], ["run", {}]]
+    return [
+        ["stop", {}],
+        _until(rng, "stop", 14 * DAY),
+        ["run", {}],
+        ["commit", {"of": "screen", "percent": rng.choice((100, 200)), "add": 0}],
+        ["run", {}],
+    ]
 
 
 def boluses(rng):
-    events = [["commit", {"bolus": rng.choice((5, 20)), "lockout_s": rng.choice((0, 3600))}]]
+    events = [["port", {"is_open": False}], ["alarm", {"is_on": False}], ["acknowledge", {}], ["run", {}]]
+    events.append(["commit", {"bolus": rng.choice((5, 20)), "lockout_s": rng.choice((0, 3600))}])
     for _ in range(rng.randint(2, 7)):
         wait = rng.choice((0, 30_000, 59_999, 60_000, HOUR, DAY))
         events += [["bolus", {}], _until(rng, "bolus", wait), *([["power", {"outage_ms": 5_000}]] if rng.random() < 0.1 else [])]
@@ -103,12 +122,23 @@ def boluses(rng):
 def bridge(rng):
     conc = rng.choice((51, 500, 1000, 2000))
     events = [["stop", {}], ["refill", {"volume": 18_000_000, "conc": conc, "withdrawn": "all"}], ["commit", {"conc": conc}], ["run", {}]]
-    return events + [["wait", {"ms": rng.choice((HOUR, 6 * HOUR, DAY, 3 * DAY))}], ["bolus", {}], ["refill", {"volume": 9_000_000, "withdrawn": "all"}]]
+    return [
+        *events,
+        ["wait", {"ms": rng.choice((HOUR, 6 * HOUR, DAY, 3 * DAY))}],
+        ["bolus", {}],
+        ["refill", {"volume": 9000000, "withdrawn": "all"}],
+    ]
 
 
 def new_line(rng):
     events = [["stop", {}], ["line", {"part": rng.choice(("tube", "catheter", "both"))}]]
-    return events + [["prime", {"percent": rng.choice((40, 100, 101))}], ["wait", {"ms": rng.choice((1000, 600_000))}], ["prime", {"percent": 100}], ["run", {}]]
+    return [
+        *events,
+        ["prime", {"percent": rng.choice((40, 100, 101))}],
+        ["wait", {"ms": rng.choice((1000, 600000))}],
+        ["prime", {"percent": 100}],
+        ["run", {}],
+    ]
 
 
 def waiting(rng):

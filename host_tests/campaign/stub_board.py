@@ -79,7 +79,7 @@ class JumpBasal(Basal):
         return self._given
 
     def know_exactly(self, given, since):
-        """After a boot at `since`: what the account gave back to a step is replaced by what really was. Returns by how many ng it was off."""
+        """After a boot at `since`: what the account gave back is replaced by what really was. Returns by how many ng it was off."""
         now = self._clock.elapsed
         start = max([now - DAY_MS] + [piece[0] for piece in self._given[:1]])
         told = self.given_between(start, now)
