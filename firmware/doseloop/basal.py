@@ -165,8 +165,8 @@ class Basal:
     def change(self, program, now, ran):
         """Another program is in force from now on; ran: the one before it was not only committed but run."""
         if ran:
-            self._highs = [entry for entry in self._highs if now - entry[0] < DAY_MS]
-            self._highs += _highs_of(self.program, now)
+            for until, high in _highs_of(self.program, now):
+                self._highs = [entry for entry in self._highs if now - entry[0] < DAY_MS and not entry[1] <= high] + [[until, high]]
         self.program = program
 
     def correct_clock(self, now):

@@ -112,7 +112,8 @@ class _Replay:
             self.unbooked = None
         if self._quarter_at is None or elapsed - self._quarter_at >= QUARTER_MS:
             self._quarter_at = elapsed
-            self._pump.windows.quarter(elapsed, values[2], values[0], values[1])
+            if elapsed >= self._pump.windows.begun:
+                self._pump.windows.quarter(elapsed, values[2], values[0], values[1])
             self._pump.ledger.restore_mark(elapsed, values[4], values[5])
         if self._last and self._pump.clock.elapsed - self._last[0] < DAY_MS + QUARTER_MS:
             self._pump.basal.restore_given(self._last[0], elapsed, max(0, values[4] - self._last[1] - self._bolus_ng))

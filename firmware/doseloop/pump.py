@@ -140,7 +140,7 @@ class Pump:
         self.delivering = True
         self.basal.on = True
         if self.therapy.first_run is None:
-            self.windows.begin()
+            self.windows.begin(now)
             self.ledger.mark_quarter(now)
         self.therapy.resume(now)
         self._come_into_force(now)
@@ -290,7 +290,7 @@ class Pump:
         ran = last is not None and self.basal.program is not None and last.hash == self.basal.program.hash
         self.basal.change(None, now, ran)
         self.therapy.open_trial(now, make_program)
-        self.windows.begin()
+        self.windows.begin(now)
 
     def start_observation(self, hours=None):
         """hours: 1 to 72, None: the board's default; a later end holds (R-FIL-4)."""

@@ -12,6 +12,7 @@ def dump(pump):
         "offset": pump.clock.offset_min,
         "observe": pump.observe_until,
         "calibration": pump.calibration,
+        "windows": pump.windows.begun,
         "line": pump.line.dump(),
         "imported": pump.imported,
         "deliveries": pump.deliveries.dump(),
@@ -35,6 +36,7 @@ def load(pump, state):
         pump.basal.program.start = state["taper_from"]
     pump.observe_until = state["observe"]
     pump.calibration = state["calibration"]
+    pump.windows.begun = state["windows"]
     pump.line.load(state["line"])
     pump.imported = state["imported"]
     pump.deliveries.load(state["deliveries"])

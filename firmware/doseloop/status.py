@@ -92,12 +92,10 @@ def _last(pump):
 
 def state_word(pump):
     """idle, running, stopped, empty or fault."""
-    if pump.alarms.is_on("RESERVOIR_EMPTY") and pump.run:
-        return "empty"
     if pump.delivering:
         return "running"
     if pump.run:
-        return "fault"
+        return "empty" if pump.alarms.is_on("RESERVOIR_EMPTY") else "fault"
     return "stopped" if pump.therapy.first_run is not None else "idle"
 
 

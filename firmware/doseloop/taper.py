@@ -61,7 +61,7 @@ class Taper:
 
     def _dose_to(self, course_ms):
         """ng x DAY_MS delivered from the start to this time."""
-        day, inside = divmod(course_ms, DAY_MS)
+        day, inside = divmod(max(0, course_ms), DAY_MS)
         whole = sum(self.days_ng[:day]) * DAY_MS
         return whole + self.days_ng[day] * inside if day < len(self.days_ng) else whole
 

@@ -20,6 +20,10 @@ class Doses:
         self.high = high
         self.low = low
 
+    def covers(self, other):
+        """No sum is below the other's."""
+        return other.daily <= self.daily and other.high <= self.high and other.low <= self.low
+
     def dump(self):
         return [[r.num, r.den] for r in (self.daily, self.high, self.low)]
 
@@ -197,7 +201,12 @@ class Therapy:
         return len(self.refused) > 1
 
     def _forget(self, now):
-        self.past = [entry for entry in self.past if now - entry[0] < DAY_MS]
+        """Of what was in force, drop what is older than 24 h, and what a later entry covers in all three sums."""
+        kept = []
+        for entry in self.past:
+            if now - entry[0] < DAY_MS:
+                kept = [other for other in kept if not entry[1].covers(other[1])] + [entry]
+        self.past = kept
 
     # Running time.
 

@@ -72,13 +72,16 @@ def _check_import(pump, record, fields, program):
         raise Refusal("SCREEN_DOSE", "screening doses are 25, 50, 75 and 100 mcg, label 2.2")
     if program:
         judge.check_concentration(program, fields["conc"])
+    elif not label.CONC_MIN_MCG_ML <= fields["conc"] <= label.CONC_MAX_MCG_ML:
+        text = "%d outside %d to %d mcg/ml, label 3"
+        raise Refusal("CONCENTRATION", text % (fields["conc"], label.CONC_MIN_MCG_ML, label.CONC_MAX_MCG_ML))
     pump.reservoir.check_refill(fields["volume"], fields["conc"], 0, fields["expiry"], today, "drug")
-    what = "import"
+    what = "import %s %d-%02d-%02d %s " % ((record["population"],) + record["birth"] + (fields.get("injury", "none"),))
     if program:
         age = judge.check_age(record["birth"], today)
         judge.check_absolute(program, record["population"], age, pump.board)
         codes = judge.confirmations(program) + codes
-        what = program.hash
+        what += program.hash
     require_confirmation(codes, what, fields)
 
 

@@ -129,7 +129,7 @@ class Watch:
             restart = pump.therapy.is_holiday_over(now)
             suspicion = pump.therapy.took_force(program, first, now)
             if restart:
-                pump.windows.begin()
+                pump.windows.begin(now)
             self.suspect_catheter(suspicion, now)
             pump.keeper.dirty = True
 

@@ -56,11 +56,13 @@ class Windows:
         self._minutes = Ring(_MINUTES)
         self._quarters = Ring(_QUARTERS)
         self._last = None  # (elapsed, programmed, authorised, witnessed) of the newest quarter
+        self.begun = 0  # elapsed ms
         self.under_delivery = False
         self.withdrawal_risk = False
 
-    def begin(self):
-        """Windows begin at the first RUN, and anew after a holiday's zero."""
+    def begin(self, now):
+        """Windows begin at the first RUN, and anew after a holiday's zero; a restart reads back nothing older."""
+        self.begun = now
         self._minutes.clear()
         self._quarters.clear()
         self._last = None

@@ -1,7 +1,9 @@
 """The oracle's side: hil.oracle's Therapy, told what the pump's world says, and its figures by the names that the pump gives them."""
 
+from dataclasses import replace
+
 from campaign.stub_board import BOARD
-from hil.oracle.program import Program
+from hil.oracle.program import DAY_MS, Program
 from hil.oracle.record import Site
 from hil.oracle.rules import Order
 from hil.oracle.therapy import Therapy
@@ -23,6 +25,18 @@ class Oracle:
         self.therapy = Therapy(site, unix_ms=unix_ms - now)
         self.therapy.now_ms = now
         self._prime_nl = 0
+        self._was_first = False
+
+    def go_back(self, at):
+        """What was between `at` and now nobody knows any more: the first 24 h may not be over after all."""
+        self.therapy.now_ms = at
+        record = self.therapy.record
+        if self._was_first and record.phase == "titration" and record.running_for_ms(at) < DAY_MS:
+            self.therapy.record = replace(record, phase="first")
+
+    def note_first(self):
+        """A delivery begins: remember whether the first 24 h were still on."""
+        self._was_first = self.therapy.record.phase == "first"
 
     def prime(self, now, volume_nl, order):
         verdict = self.therapy.prime(now, volume_nl, order)

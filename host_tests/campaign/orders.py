@@ -366,6 +366,7 @@ class Play(Pair):
         answer = self._dated("DOSE:BOLUS", {"volume": f"{volume}nl", "path": order["path"]}, order)
         if self.both("bolus", answer, verdict):
             self.mark("bolus")
+            self.oracle.note_first()
 
     def do_line(self, part):
         self.both("line", self.firmware.numbered("LINE:NEW", {"part": part}), self.oracle.therapy.new_line(self.now(), part))
