@@ -45,8 +45,11 @@ class NoWindows:
 
     under_delivery = withdrawal_risk = False
 
-    def begin(self):
-        pass
+    def __init__(self):
+        self.begun = 0
+
+    def begin(self, now):
+        self.begun = now
 
     def quarter(self, now, programmed, authorised, witnessed):
         pass
