@@ -2,7 +2,7 @@
 
 import pytest
 from pump_rig import DAY_MS, HOUR_MS, PumpRig, flat
-from therapy_rig import caps, code_of, refusal_of
+from therapy_rig import caps, code_of, refusal_of, screened
 
 from hil.errors import Refused
 from hil.link import Link
@@ -258,3 +258,16 @@ def test_half_as_much_again_within_30_days_of_maintenance_suggests_it():
         assert rig.commit_code(flat(daily)) == "OK"
         rig.advance(20 * MINUTE_MS)
         assert ("CATHETER_SUSPECT" in rig.alarms()) == code
+
+
+@pytest.mark.req("R-INI-1", "R-TIT-4", "R-INI-2")
+def test_a_first_program_so_small_that_its_first_step_takes_hours_is_what_the_next_is_measured_from():
+    rig = screened(mcg=50, effect="short")
+    assert rig.commit_code(flat(24)) == "OK"
+    rig.run()
+    assert rig.commit_code(flat(100_001)) == "FIRST_24H"
+    rig.advance(HOUR_MS)
+    assert (rig.status("therapy")["daily"], caps(rig)["most"]) == ("24ng", "24ng")
+    assert rig.commit_code(flat(2_003_000)) == "FIRST_24H"
+    rig.cut_power(1000).connect()
+    assert rig.status("therapy")["daily"] == "24ng"

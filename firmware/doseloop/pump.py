@@ -147,15 +147,16 @@ class Pump:
         self.restart_motion(now)
 
     def _come_into_force(self, now):
-        """What is no increase is what runs from here on, first step or not: a dose so small that its first step takes days,
-        or a power cut, must not keep the old dose the base of the next step (R-TIT-4). A taper counts its days from here (R-HOL-1).
+        """What is no increase, and the first program of all, is what runs from here on, first step or not: a dose so small that its
+        first step takes days, or a power cut, must not keep the old dose, or none, the base of the next step (R-TIT-4, R-INI-1). A taper
+        counts its days from here (R-HOL-1).
         """
         program = self.basal.program
         self.therapy.came_into_force(program, now)
         if program.is_taper and program.start is None:
             program.start = now
         base = self.therapy.base(now)
-        if base and program.hash != self.therapy.last_run.hash and program.daily <= base.daily:
+        if base is None or (program.hash != self.therapy.last_run.hash and program.daily <= base.daily):
             self.watch.suspect_catheter(self.therapy.took_force(program, now, now), now)
 
     def _rest(self, now):
