@@ -45,7 +45,9 @@ class NoWindows:
 
     under_delivery = withdrawal_risk = False
 
-    def begin(self):
+    begun = 0
+
+    def begin(self, now):
         pass
 
     def quarter(self, now, programmed, authorised, witnessed):
