@@ -1,15 +1,18 @@
 """The whole firmware beside the bench's oracle, a second reading of the requirements, through random histories.
 
-Both get the same orders at the same elapsed times; decision and code must be equal. The large campaign of every rule
-is a later issue's; this is its kernel for the caps.
+Both get the same orders at the same elapsed times; decision and code must be equal. The campaign (campaign/) goes through very many
+more, over a stub of motion and journal; here a few of its histories run on the whole firmware, which links the two.
 """
 
 from datetime import date
 
 import pytest
+from campaign.events import history
+from campaign.orders import Play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pump_rig import DAY_MS, HOUR_MS, START_UNIX, PumpRig, flat
+from whole_firmware import WholePlay
 
 from hil.errors import Refused
 from hil.oracle.program import Program, flat_lines
@@ -196,3 +199,50 @@ def test_no_history_raises_the_daily_dose_faster_than_one_step_in_24_hours(popul
     for at, old, new in raised:
         assert 100 * new <= most * old
         assert [other for other, _, _ in raised if 0 < at - other < DAY_MS - HOUR_MS] == []
+
+
+LONGEST_MS = 26 * HOUR_MS  # of a wait: whole days of motion take their time
+
+
+def short_history(number, with_cuts):
+    """A history of the campaign without waits of days, and with power cuts only where they leave nothing open that decides.
+
+    A cut leaves the running time known to the last record, so no wait goes to the millisecond after it, and the basal of the last
+    24 h known to a reservation, so programs are flat.
+    """
+    start, drawn = history(3, number, 30)
+    if start.get("phase") in ("first", "screened"):
+        start["phase"] = "titration"
+    events, cut = [], False
+    for kind, args in drawn:
+        args = dict(args)
+        if with_cuts:
+            args.pop("shape", None)
+        cut = cut or kind == "power"
+        unsure = kind == "power" and (not with_cuts or args["outage_ms"] is None)
+        if unsure or (kind == "until" and (args["ms"] > LONGEST_MS or (cut and with_cuts))):
+            continue
+        events.append([kind, {"ms": min(args["ms"], LONGEST_MS)} if kind == "wait" else args])
+    return start, events
+
+
+@pytest.mark.req("R-SCR-1", "R-SCR-3", "R-HOL-1", "R-WDR-1", "R-CON-3", "R-CON-4", "R-MNT-4", "R-BOL-2", "R-TIT-4", "R-FIL-2")
+@pytest.mark.parametrize("with_cuts", [False, True], ids=["in_one_go", "with_power_cuts"])
+@pytest.mark.parametrize("number", range(16))
+def test_whole_firmware_and_oracle_decide_alike_through_histories_of_the_campaign(number, with_cuts):
+    start, events = short_history(number, with_cuts)
+    twins = WholePlay(start)
+    for event in events:
+        twins.play(event)
+
+
+@pytest.mark.req("R-TIT-4", "R-TIM-1")
+@pytest.mark.parametrize("number", range(4))
+def test_the_campaign_and_the_whole_firmware_answer_alike(number):
+    start, events = short_history(number, False)
+    told = []
+    for twins in (Play(start), WholePlay(start)):
+        for event in events:
+            twins.play(event)
+        told.append(twins.seen)
+    assert told[0] == told[1]

@@ -73,9 +73,9 @@ def require_phase(therapy, program):
 
 
 def check_resume(therapy, program, case):
-    """RUN of the program last run: nothing is stepped, but a response, concentration and a long idle time are judged (R-WDR-1).
+    """RUN of the program last run: nothing is stepped, but the trial, concentration and a long idle time are judged (R-WDR-1).
 
-    Age was asked at its commit: a date that says otherwise now is no reason to withhold it.
+    Not the age: it was judged at its commit, and a clock set wrong must not withhold a basal.
     """
     if therapy.is_holiday_over(case.now):
         raise Refusal("STATE", "the holiday is over: commit a restart program, at most the initial dose, label 2.6")

@@ -94,7 +94,7 @@ def run(pump, fields, request):
         raise Refusal("STATE", "RUN is in force already")
     if program is None and therapy.phase not in label.UNSCREENED:
         raise Refusal("STATE", "no program is committed; PROG:NEW, PROG:SEG, PROG:COMMIT first")
-    if therapy.first_run is None:
+    if not therapy.ran:
         require_calibration(pump)
     if therapy.phase in label.UNSCREENED:
         judge.check_screened(therapy)

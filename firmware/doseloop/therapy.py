@@ -57,6 +57,7 @@ class Therapy:
         self.screen_ng = 0  # the screening dose that gave a positive response
         self.effect = "unknown"  # of that dose: short, long (over 8 h), unknown
         self.first_run = None
+        self.ran = False  # basal ever ran on this pump (R-CAL-1)
         self.run_ms = 0  # running time since the infusion started or began anew (R-INI-2)
         self.restarted = False  # after a holiday, and not yet for 24 h
         self.ran_at = None  # last moment at which basal was delivered
@@ -242,6 +243,7 @@ class Therapy:
             self._note_return(now)
         self.ran_at = now
         self.stopped_at = None
+        self.ran = True
         if self.first_run is None:
             self.first_run = now
         if self.phase == label.SCREENED:
@@ -339,6 +341,7 @@ _PLAIN = (
     "screen_ng",
     "effect",
     "first_run",
+    "ran",
     "run_ms",
     "restarted",
     "ran_at",

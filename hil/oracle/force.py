@@ -87,8 +87,8 @@ def dated(r: Record, at_ms: int) -> Record:
     since_ms = newest.from_ms
     if newest.program.taper or since_ms is None:
         return r
-    old = older[-1] if older else None
-    if old and old.to_ms == since_ms:
+    old = older[-1] if older and older[-1].to_ms == since_ms else None
+    if old:
         older[-1] = replace(old, to_ms=at_ms)
     course = replace(r.course, in_force=(*older, replace(newest, from_ms=at_ms)))
     if r.course.last_increase_ms == since_ms and (old is None or newest.program.daily_ng > _daily(old, since_ms)):

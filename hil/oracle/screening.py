@@ -77,8 +77,6 @@ def dose_refusals(r: Record, at_ms: int, mcg: int, order: Order) -> Iterator[Ref
         ("ALARM_ACTIVE", r.boluses.high_alarm),
     )
     yield from ((code, {}) for code, applies in checks if applies)
-    if r.clock.unix_ms is not None and r.age(at_ms) < label.MIN_AGE:
-        yield "AGE", {}
     if mcg not in due:
         yield "SCREEN_DOSE", {"next": due[0] if due else None}
     if r.supplies.conc != label.SCREEN_CONC:

@@ -45,10 +45,11 @@ class NoWindows:
 
     under_delivery = withdrawal_risk = False
 
-    begun = 0
+    def __init__(self):
+        self.begun = 0
 
     def begin(self, now):
-        pass
+        self.begun = now
 
     def quarter(self, now, programmed, authorised, witnessed):
         pass
@@ -83,6 +84,10 @@ class Firmware:
         self._look()
 
     # Time.
+
+    def unix_ms_at_zero(self):
+        """Unix time at elapsed 0, in ms."""
+        return self.hal.unix_at_zero + self.hal.ms - self.now()
 
     def now(self):
         return self.pump.clock.elapsed

@@ -21,11 +21,13 @@ class Disagreement(Exception):
 class Pair:
     """marks: elapsed ms of what waits are measured from, by name. seen: Counter of `kind code`."""
 
+    make_firmware = Firmware
+
     def __init__(self, seen=None):
         self.seen = Counter() if seen is None else seen
         self.marks = {}
-        self.firmware = Firmware()
-        self.oracle = Oracle(self.now(), self.firmware.hal.ms + self.firmware.hal.unix_at_zero)
+        self.firmware = self.make_firmware()
+        self.oracle = Oracle(self.now(), self.now() + self.firmware.unix_ms_at_zero())
 
     @property
     def pump(self):
@@ -48,9 +50,13 @@ class Pair:
         self.seen[what + " " + answer.code] += 1
         if answer.code != verdict.code:
             raise Disagreement(what, answer, verdict)
+        self.told_figures(what, answer, verdict)
+        return verdict.ok
+
+    def told_figures(self, what, answer, verdict):
+        """What a refusal says beside its code."""
         for name, figure in figures(verdict).items():
             self.same(f"{what} {answer.code} {name}", answer.figure(name), figure)
-        return verdict.ok
 
     def same(self, what, firmware, oracle):
         if firmware != oracle:
