@@ -68,7 +68,9 @@ def test_another_drug_leaves_the_tip_when_the_dead_volume_is_through(count):
 
 
 @pytest.mark.req("R-CON-3")
-@pytest.mark.parametrize(("per_ml", "steps"), [(100_000, 241), (1_000_000, 2401), (416, 1), (832, 2), (833, 3), (416_500, 1001), (757_601, 1820)])
+@pytest.mark.parametrize(
+    ("per_ml", "steps"), [(100_000, 241), (1_000_000, 2401), (416, 1), (832, 2), (833, 3), (416_500, 1001), (757_601, 1820)]
+)
 def test_the_dead_volume_is_rounded_up_to_whole_steps(per_ml, steps):
     line = filled()
     line.refill(2000, 0, per_ml)
