@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import pytest
 from pump_rig import NIGHT_FLEX, PumpRig
 
-from doseloop import commands, label, operate
+from doseloop import commands, label, operate, treat
 from doseloop.alarms import HIGH, LOW, LOWEST, MEDIUM, NO_BOLUS, RUN, STOP, TABLE, Alarms
+from doseloop.bolus import Deliveries
 from doseloop.judge import Case, check, check_concentration, check_record, confirmations
 from doseloop.program import KEYS, Program, Staging, check_profile, needs_profile_confirmation
-from doseloop.screening import INADEQUATE, POSITIVE, Trial
+from doseloop.screening import INADEQUATE, POSITIVE
 from doseloop.taper import Taper
 from doseloop.therapy import Therapy
 from doseloop.units import DAY_MS, HOUR_MS, Refusal, age_years
@@ -148,18 +149,28 @@ def trials(population, length, history=()):
                 yield from trials(population, length, (*history, (dose, *end)))
 
 
+def patient(population):
+    """What SCREEN:RESPONSE needs of a pump, with a record and an open trial."""
+    pump = SimpleNamespace(therapy=Therapy(), deliveries=Deliveries(), clock=SimpleNamespace(elapsed=0), save=lambda: None)
+    pump.therapy.record(population, BIRTHS[population], None)
+    pump.therapy.phase = "screening"
+    return pump
+
+
+def respond(pump, at, **fields):
+    pump.clock.elapsed = at
+    return code_of(treat.respond, pump, {"id": "00000001", **fields}, SimpleNamespace(verb="SCREEN:RESPONSE"))
+
+
 def played(history, population):
-    """A therapy that went through a trial, a day between its doses."""
-    found = Therapy()
-    found.record(population, BIRTHS[population], None)
-    found.phase = "screening"
+    """A pump that went through a trial, a day between its doses."""
+    pump = patient(population)
     for number, (dose, outcome, response) in enumerate(history):
-        found.trial.begin(dose * 1000, number * DAY_MS)
-        found.trial.end(outcome, number * DAY_MS + 60_000)
+        pump.therapy.trial.begin(dose * 1000, number * DAY_MS)
+        pump.therapy.trial.end(outcome, number * DAY_MS + 60_000)
         if response != "none":
-            found.trial.check_result(response, number * DAY_MS + 60_000 + 4 * HOUR_MS)
-            found.respond(response)
-    return found
+            assert respond(pump, number * DAY_MS + 60_000 + 4 * HOUR_MS, result=response) == "OK"
+    return pump
 
 
 @pytest.mark.req("R-SCR-1", "R-SCR-2", "R-SCR-3", "R-SCR-4", "R-SCR-5")
@@ -167,31 +178,38 @@ def played(history, population):
 @pytest.mark.parametrize("population", ["spinal", "pediatric"])
 def test_after_every_history_of_a_trial_only_its_next_dose_is_taken_and_its_phase_is_right(population):
     for history in trials(population, 5):
-        found = played(history, population)
+        pump = played(history, population)
+        found = pump.therapy
         taken = {mcg for mcg in CANDIDATES if code_of(found.trial.check_dose, mcg * 1000, population) == "OK"}
         assert taken == next_doses(history, population), history
         last = history[-1] if history else (0, "none", "none")
         phase = "screened" if last[2] == POSITIVE else "not_candidate" if last == (100, "DONE", INADEQUATE) else "screening"
         assert (found.phase, found.screen_ng) == (phase, last[0] * 1000 if phase == "screened" else 0), history
         waits = last[1] == "DONE" and last[2] == "none"
-        assert code_of(found.trial.check_result, POSITIVE, 10 * DAY_MS) == ("OK" if waits else "STATE"), history
+        assert respond(pump, 10 * DAY_MS, result=POSITIVE) == ("OK" if waits else "STATE"), history
 
 
 @pytest.mark.req("R-SCR-3", "R-SCR-4")
 @pytest.mark.exhaustive("every second of the first 25 hours, and the millisecond before each limit")
-def test_the_next_dose_waits_24_hours_from_the_start_and_a_response_4_or_8_from_the_end():
-    trial = Trial()
-    trial.begin(50_000, 0)
-    trial.end("DONE", 60_000)
-    limits = {
-        lambda now: trial.check_gap(now): DAY_MS,
-        lambda now: trial.check_result(INADEQUATE, now): 60_000 + 4 * HOUR_MS,
-        lambda now: trial.check_effect(now): 60_000 + 8 * HOUR_MS,
-    }
-    for ask, limit in limits.items():
-        for now in [*range(60_000, 25 * HOUR_MS, 1000), limit - 1]:
-            assert code_of(ask, now) == ("OK" if now >= limit else "TOO_SOON"), now
-    assert code_of(trial.check_result, POSITIVE, 60_000) == "OK"
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        ({}, DAY_MS),  # the next dose, from the start of the last
+        ({"result": INADEQUATE}, 60_000 + 4 * HOUR_MS),  # from its end
+        ({"effect": "long"}, 60_000 + 8 * HOUR_MS),
+        ({"result": POSITIVE, "effect": "short"}, 60_000 + 8 * HOUR_MS),
+        ({"result": POSITIVE}, 60_000),
+    ],
+)
+def test_the_next_dose_waits_24_hours_from_the_start_and_a_response_4_or_8_from_the_end(fields, limit):
+    pump = patient("spinal")
+    trial = pump.therapy.trial
+    for now in [*range(60_000, 25 * HOUR_MS, 1000), max(60_000, limit - 1)]:
+        trial.begin(50_000, 0)
+        trial.end("DONE", 60_000)
+        pump.therapy.effect, pump.therapy.phase = "unknown", "screening" if fields.get("result") else "screened"
+        code = respond(pump, now, **fields) if fields else code_of(trial.check_gap, now)
+        assert code == ("OK" if now >= limit else "TOO_SOON"), now
 
 
 # ---- holiday and profile

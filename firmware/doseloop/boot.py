@@ -34,15 +34,17 @@ def restore(pump):
 
 
 def _go_on_with_time(pump, last, state):
-    """Elapsed time goes on from the newest record; an outage counts only if a record of the present clock proves it."""
+    """Elapsed time goes on from what was written last; an outage counts only if the present clock, kept, proves it."""
     newest_log = pump.keeper.journal.newest("log")
-    records_seen = [entry for entry in (last, newest_log) if entry]
-    if not records_seen:
-        pump.clock.begin(0, 0, 0)
+    times = [entry[2] for entry in (last, newest_log) if entry]
+    if state:
+        times.append(state["at"])
+    if not times:
+        pump.clock.begin(0, None, 0)
         return 0
-    newest = max(records_seen, key=lambda entry: entry[2])
-    proven_s = newest[3] if state and not state["clock_moving"] else 0
-    return pump.clock.begin(newest[2], proven_s, state["offset"] if state else 0)
+    newest = max(times)
+    proven = state and not state["clock_moving"] and state["zero"] is not None
+    return pump.clock.begin(newest, state["zero"] + newest if proven else None, state["offset"] if state else 0)
 
 
 def _restore_account(pump, state):

@@ -20,14 +20,18 @@ class Clock:
         self.offset_min = 0
         self._unix_at_zero_ms = None  # wall clock minus elapsed, None while the wall clock is unset
 
-    def begin(self, last_elapsed, last_wall_s, offset_min):
-        """Go on from the last record of the journal; returns the outage in ms, or None if no kept clock proves it."""
+    def begin(self, last_elapsed, last_wall_ms, offset_min):
+        """Go on from what was written last; returns the outage in ms, or None if no kept clock proves it.
+
+        last_wall_ms: the wall clock then, None if it was unset. The kept clock tells whole seconds, so up to one of an outage is
+        not proven and not counted: no row of power cuts makes a wait shorter (R-TIM-1).
+        """
         self.offset_min = offset_min
         self.ticks = self._hal.ticks_ms()
         kept_s = self._hal.rtc()
         outage_ms = None
-        if kept_s is not None and last_wall_s and kept_s >= last_wall_s:
-            outage_ms = (kept_s - last_wall_s) * SECOND_MS
+        if kept_s is not None and last_wall_ms is not None and kept_s * SECOND_MS > last_wall_ms - SECOND_MS:
+            outage_ms = max(0, kept_s * SECOND_MS - last_wall_ms)
         self.elapsed = last_elapsed + (outage_ms or 0)
         if kept_s is not None:
             self._unix_at_zero_ms = kept_s * SECOND_MS - self.elapsed
@@ -54,6 +58,10 @@ class Clock:
     def lose(self):
         """The kept clock is found wrong: the time of day is unknown until somebody sets it."""
         self._unix_at_zero_ms = None
+
+    def zero_ms(self):
+        """Unix ms at elapsed 0, None while unset: with it a restart tells the wall clock of a record to the ms."""
+        return self._unix_at_zero_ms
 
     def unix_s(self):
         """Unix seconds now, 0 while unset."""

@@ -10,6 +10,7 @@ def dump(pump):
         "program": pump.basal.program.lines if pump.basal.program else None,
         "taper_from": pump.basal.program.start if pump.basal.program and pump.basal.program.is_taper else None,
         "offset": pump.clock.offset_min,
+        "zero": pump.clock.zero_ms(),
         "observe": pump.observe_until,
         "calibration": pump.calibration,
         "windows": pump.windows.begun,

@@ -15,7 +15,8 @@ from typing import Any
 
 from . import operators
 from .explained import explanations, read_toml
-from .mutants import Mutant, mutants_of
+from .keys import Mutant
+from .mutants import mutants_of
 from .report import Report
 from .session import FIRMWARE, FOLDER, HOST_TESTS, ROOT, SOURCES, Session
 

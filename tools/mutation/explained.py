@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .mutants import Key
+from .keys import Key
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cosmic_ray.plugins
 from cosmic_ray.ast import ast_nodes, get_ast
 
-
-@dataclass(frozen=True)
-class Key:
-    """What a mutant is, without line numbers: `occurrence` counts equal ones within the function."""
-
-    module: str
-    function: str  # Class.function, "" at the top of the module
-    before: str
-    after: str
-    occurrence: int = 1
-
-    @property
-    def id(self) -> str:
-        text = "\0".join((self.module, self.function, self.before, self.after, str(self.occurrence)))
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-@dataclass(frozen=True)
-class Mutant:
-    key: Key
-    operator: str
-    start: tuple[int, int]  # (line, column) of what is changed
-    lines: frozenset[int]  # of the function it stands in; empty outside of functions: every test reaches it
-    source: str = field(repr=False)
+from .keys import Key, Mutant, code_of, squeezed
 
 
 def operators(exclude: list[str]) -> dict[str, Any]:
@@ -53,14 +29,14 @@ def mutants_of(path: Path, exclude: list[str]) -> list[Mutant]:
     """All mutants of a module in the order of their places; equal changes of a line by two operators are one mutant."""
     source = path.read_text("utf-8")
     tree = get_ast(source)
-    seen = {_squeezed(source)}
+    seen = {squeezed(source)}
     found = []
     for name, operator in operators(exclude).items():
         for node, index, start in _positions(tree, operator):
             text = _mutated(tree, node, operator, index)
-            if text is None or _squeezed(text) in seen:
+            if text is None or squeezed(text) in seen:
                 continue
-            seen.add(_squeezed(text))
+            seen.add(squeezed(text))
             before, after = _changed(source, text)
             function, lines = _function_of(node)
             found.append(Mutant(Key(path.stem, function, before, after), name, start, lines, text))
@@ -111,16 +87,7 @@ def _changed(source: str, text: str) -> tuple[str, str]:
         old, new = old[1:], new[1:]
     while old and new and old[-1] == new[-1]:
         old, new = old[:-1], new[:-1]
-    return _squeezed(" ".join(map(_code, old))), _squeezed(" ".join(map(_code, new)))
-
-
-def _code(line: str) -> str:
-    return line.split("  # ")[0]
-
-
-def _squeezed(text: str) -> str:
-    """Without the stray blanks that Cosmic Ray leaves: `const( 2)`."""
-    return re.sub(r"([(\[{]) ", r"\1", re.sub(r"[ \t]+", " ", text)).strip()
+    return squeezed(" ".join(map(code_of, old))), squeezed(" ".join(map(code_of, new)))
 
 
 def _function_of(node: Any) -> tuple[str, frozenset[int]]:

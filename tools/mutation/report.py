@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .mutants import Key, Mutant
+from .keys import Key, Mutant
 from .session import Session
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import forks, inside
-from .mutants import Mutant
+from .keys import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
