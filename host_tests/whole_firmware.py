@@ -31,14 +31,16 @@ class WholeFirmware(Firmware):
     def unix_ms_at_zero(self):
         return START_UNIX * 1000
 
-    def first_step_at(self):
+    def awaited_step(self):
         self.rig.turn()
-        return self.pump.dosing.first_step_at if self.pump.delivering else None
+        return self.pump.dosing.first_step_at if self._waits() else None
+
+    def held_since(self):
+        return []
 
     def cut_power(self, outage_ms):
         self.rig.cut_power(outage_ms)
         self._take_parts()
-        self.jump(1000)
         return 0
 
     def open_port(self, is_open):
@@ -49,6 +51,11 @@ class WholePlay(Play):
     """Codes, phase and program last run are compared; figures are the campaign's: a restart knows its running time to a record only."""
 
     make_firmware = WholeFirmware
+
+    def do_power(self, outage_ms):
+        """Within a minute a first step is noted and saved; a cut before that only makes it wait for the next one."""
+        self.jump(61_000)
+        super().do_power(outage_ms)
 
     def told_figures(self, what, answer, verdict):
         pass

@@ -115,7 +115,7 @@ class Basal:
         return self._even[1]
 
     def doubt(self, now, ng):
-        """A restart: the account is known to a step, and what a record had reserved counts whole."""
+        """A restart: what was read back is known to a step. What a record had reserved counts whole, on the safe side."""
         self._doubts.append([now, ng])
 
     def doubt_ng(self, now):

@@ -58,12 +58,6 @@ def entered(advice: Advice, at_ms: int, daily: Ng) -> Advice:
     return replace(advice, maintained=(*_ended(kept, at_ms), Maintained(daily)))
 
 
-def dated(advice: Advice, since_ms: int, at_ms: int) -> Advice:
-    """What took force at since_ms did so with its first step, at at_ms."""
-    moved = (replace(one, to_ms=at_ms) if one.to_ms == since_ms else one for one in advice.maintained)
-    return replace(advice, maintained=tuple(moved))
-
-
 def left(advice: Advice, at_ms: int) -> Advice:
     """Maintenance was left."""
     return replace(advice, maintained=_ended(advice.maintained, at_ms))

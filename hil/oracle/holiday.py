@@ -58,7 +58,7 @@ def forgotten(r: Record, at_ms: int) -> Record:
     """A new trial: of a taper last run, only the day's dose stays to measure from."""
     if r.last_run is None or not r.last_run.taper:
         return r
-    return replace(r, course=replace(r.course, last_run=day_program(r, at_ms), holiday_ms=None))
+    return replace(r, course=replace(r.course, last_run=day_program(r, at_ms), holiday_ms=None, left_ms=None))
 
 
 def shown(r: Record, at_ms: int) -> str:

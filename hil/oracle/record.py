@@ -73,6 +73,7 @@ class InForce:
     from_ms: int | None  # None = since before this pump
     to_ms: int | None  # None = still
     program: Program
+    left_ms: int | None = None  # of a taper: when another program came, though it may have taken force later
 
     def doses(self, from_ms: int, at_ms: int) -> list[Doses]:
         """What was in force of it after from_ms, until at_ms."""
@@ -81,12 +82,10 @@ class InForce:
         if not self.program.taper:
             return [self.program.doses]
         start_ms = self.from_ms or 0
-        until_ms = at_ms if self.to_ms is None else self.to_ms
-        return [Doses(ng, ng, ng) for day, ng in enumerate(self.program.taper) if _reaches(start_ms + day * DAY_MS, from_ms, until_ms)]
-
-
-def _reaches(day_ms: int, from_ms: int, until_ms: int) -> bool:
-    return day_ms <= until_ms and day_ms + DAY_MS > from_ms
+        ends = [end for end in (self.left_ms, self.to_ms, at_ms) if end is not None]
+        last = (ends[0] - start_ms) // DAY_MS  # its dose held until another program took force
+        first = min(last, (from_ms - start_ms) // DAY_MS)
+        return [Doses(ng, ng, ng) for day, ng in enumerate(self.program.taper) if first <= day <= last]
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,11 @@ class Course:
     committed: Program | None = None
     reason: str = ""  # of the commit
     by_return: bool = False  # it was confirmed as a return (R-WDR-1)
+    licence_ms: int | None = None  # record of the refill that licenses it, should it be an increase in maintenance
     last_run: Program | None = None
     in_force: tuple[InForce, ...] = ()  # those that reach into the last 24 h
     holiday_ms: int | None = None  # when the taper last run took force
+    left_ms: int | None = None  # when another program came in its place, which waits for its first step
     before: Doses | None = None  # what ran before the last increase
     last_increase_ms: int | None = None
     started: Ng = 0  # daily dose of the first chronic program
@@ -113,7 +114,7 @@ class Stretch:
     from_ms: int
     to_ms: int | None
     program: Program
-    local_ms: int | None  # the program's time minus elapsed; None = without a clock, at the lowest rate
+    local_ms: int | None  # the program's time minus elapsed; None = at the lowest rate: without a clock, or held down (R-PRF-4)
 
     def parts(self, from_ms: int, to_ms: int) -> int:
         """Dose as programmed between two elapsed times, as far as this stretch covers them, in 1/unit ng of the program."""
@@ -141,6 +142,7 @@ class Basal:
     since_ms: int | None = None  # None = stopped
     before_ms: int = 0  # running time before that, since the first 24 h began
     stopped_ms: int | None = None
+    held_low: bool = False  # after a clock correction, until the 24 h fit (R-PRF-4)
     stretches: tuple[Stretch, ...] = ()  # those that reach into the last 24 h
 
 
@@ -244,6 +246,7 @@ class Record:
     """Everything a decision may depend on."""
 
     site: Site = Site()
+    steps_told: bool = False  # first steps are told: an increase takes force with its own, not with its commit
     patient: Patient = Patient()
     phase: str = "none"  # none, screening, screened, not_candidate, first, titration, maintenance, holiday
     imported: bool = False
@@ -307,13 +310,14 @@ class Record:
         return Doses(ng, ng, ng)
 
     def holiday_day(self, at_ms: int) -> int:
-        """Which day of its taper a holiday is in, from 0."""
-        return (at_ms - (self.course.holiday_ms or 0)) // DAY_MS
+        """Which day of its taper a holiday is in, from 0; the one in which another program came."""
+        left_ms = self.course.left_ms
+        return ((at_ms if left_ms is None else min(at_ms, left_ms)) - (self.course.holiday_ms or 0)) // DAY_MS
 
     def over(self, at_ms: int) -> bool:
-        """After a holiday's zero: until its restart runs."""
+        """After a holiday's zero: until its restart takes force."""
         taper = self.course.last_run.taper if self.course.last_run else ()
-        return self.phase == "holiday" and self.holiday_day(at_ms) >= len(taper)
+        return bool(taper) and self.holiday_day(at_ms) >= len(taper)
 
     def recent(self, at_ms: int) -> list[Doses]:
         """In force at any time of the last 24 h; what was replaced 86,400,000 ms ago is not."""

@@ -66,8 +66,8 @@ def _drug(r: Record, at_ms: int, new: Filling) -> Iterator[Refusal]:
     if new.drug != "baclofen":
         yield "COMPOUNDED", {}
     screening = new.conc == label.SCREEN_CONC and r.phase in ("none", "screening")
-    if r.running and r.last_run and new.conc != r.last_run.conc:
-        yield "CONCENTRATION", {"want": r.last_run.conc}
+    if r.running and r.course.committed and new.conc != r.course.committed.conc:
+        yield "CONCENTRATION", {"want": r.course.committed.conc}
     elif not screening and not label.CONC_MIN <= new.conc <= label.CONC_MAX:
         yield "CONCENTRATION", {}
     if r.clock.unix_ms is not None and r.clock.today(at_ms) > new.expiry:
@@ -113,7 +113,7 @@ def bolus_state(r: Record) -> Iterator[Refusal]:
 
 def bolus_limits(r: Record, at_ms: int, volume_nl: int) -> Iterator[Refusal]:
     """What the program says of this one."""
-    program = r.last_run
+    program = r.course.committed
     if program is None or program.bolus is None or volume_nl != program.bolus.volume_nl:
         yield "BOLUS_OFF", {}
         return
@@ -148,14 +148,14 @@ def bolus_started(r: Record, at_ms: int, volume_nl: int) -> Record:
     """Its intent reserves its dose. The last one is kept for the lockout, however old."""
     booked = r.boluses.booked
     kept = tuple(one for one in booked if at_ms - one.start_ms < DAY_MS or one is booked[-1])
-    ng = bolus_ng(r.last_run, volume_nl) if r.last_run else Fraction(0)
+    ng = bolus_ng(r.course.committed, volume_nl) if r.course.committed else Fraction(0)
     return replace(r, boluses=replace(r.boluses, booked=(*kept, Booked(at_ms, ng)), moving="bolus"))
 
 
 def bolus_ended(r: Record, outcome: str, delivered_nl: int) -> Record:
     """DONE, PARTIAL with what was delivered, or UNCERTAIN, which counts whole until somebody acknowledges."""
     booked = r.boluses.booked
-    if outcome == "PARTIAL" and r.last_run:
-        booked = (*booked[:-1], replace(booked[-1], ng=bolus_ng(r.last_run, delivered_nl)))
+    if outcome == "PARTIAL" and r.course.committed:
+        booked = (*booked[:-1], replace(booked[-1], ng=bolus_ng(r.course.committed, delivered_nl)))
     uncertain = r.boluses.uncertain or outcome == "UNCERTAIN"
     return replace(r, boluses=replace(r.boluses, booked=booked, moving="", uncertain=uncertain))

@@ -34,8 +34,17 @@ THROUGH_SEPTUM = Order(path="septum")
 class Therapy:
     """One pump's therapy."""
 
-    def __init__(self, site: Site | None = None, *, unix_ms: int | None = None, offset_ms: int = 0, calibrated: bool = False) -> None:
-        self.record = Record(site=site or Site(), clock=Clock(unix_ms, offset_ms), supplies=Supplies(calibrated=calibrated))
+    def __init__(
+        self,
+        site: Site | None = None,
+        *,
+        unix_ms: int | None = None,
+        offset_ms: int = 0,
+        calibrated: bool = False,
+        steps_told: bool = False,
+    ) -> None:
+        supplied = Supplies(calibrated=calibrated)
+        self.record = Record(site=site or Site(), steps_told=steps_told, clock=Clock(unix_ms, offset_ms), supplies=supplied)
         self.now_ms = 0
 
     def copy(self) -> Therapy:
@@ -142,15 +151,20 @@ class Therapy:
         if refusal:
             self._count_refused(at_ms, program, refusal)
             return Verdict(*refusal)
-        course = replace(r.course, committed=program, reason=order.reason, by_return="CONFIRM_RETURN" in found.asked)
-        new = supplies.observed(replace(r, course=course), at_ms, observe_h)
-        return self._decide(None, force.take_force(new, at_ms) if r.running else new, rules.notes(r, at_ms, program))
+        course = replace(r.course, committed=program, reason=order.reason)
+        new = supplies.observed(_judged(replace(r, course=course), at_ms, found), at_ms, observe_h)
+        return self._decide(None, force.flows(new, at_ms) if r.running else new, rules.notes(r, at_ms, program))
 
     def run(self, at_ms: int, order: Order = CAREFUL) -> Verdict:
         """Start or resume the basal."""
         r = self._at(at_ms)
-        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), _run_state(r, at_ms), _run_program(r, at_ms, order))
-        return self._decide(refusal, r if refusal else force.started(r, at_ms))
+        found = _run_program(r, at_ms, order)
+        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), _run_state(r, at_ms), found.refusals)
+        if refusal:
+            return Verdict(*refusal)
+        if force.waiting(r) and r.course.reason != "OVERDOSE":
+            r = _judged(r, at_ms, found)
+        return self._decide(None, force.started(r, at_ms))
 
     def stop(self, at_ms: int) -> Verdict:
         """Always obeyed (R-OVD-1)."""
@@ -170,6 +184,8 @@ class Therapy:
         found: list[Refusal] = [*rules.busy(r), *([] if r.phase == "titration" else [("STATE", {})])]
         if r.increased_lately(at_ms):
             found.append(("TOO_SOON", {"wait": (r.last_increase_ms or 0) + label.INCREASE_GAP_MS - at_ms}))
+        if r.running and force.rising(r, at_ms):
+            found.append(("TOO_SOON", {"wait": label.INCREASE_GAP_MS}))
         doses = r.doses(at_ms)
         noted = advice.entered(r.advice, at_ms, doses.daily) if doses else r.advice
         return self._decide(first(found), replace(r, phase="maintenance", advice=noted))
@@ -182,7 +198,7 @@ class Therapy:
             return Verdict(*(refusal or ("STATE", {})))
         course = replace(r.course, committed=flat, reason="", by_return=False)
         new = supplies.observed(replace(r, phase="titration", course=course), at_ms, label.OBSERVE_H)
-        return self._decide(None, force.put_in_force(new, at_ms, flat))
+        return self._decide(None, force.reopened(force.put_in_force(new, at_ms, flat), at_ms))
 
     def clinical_response(self, at_ms: int, result: str) -> Verdict:
         """THER:RESPONSE: adequate or inadequate, either ends the count of R-MNT-4."""
@@ -197,8 +213,14 @@ class Therapy:
         self.record = replace(r, advice=replace(r.advice, raised=frozenset()))
 
     def first_step(self, at_ms: int) -> None:
-        """The first step of what took force last was made now: that dates it (R-TIT-3)."""
-        self.record = force.dated(self._at(at_ms), at_ms)
+        """The first step of an increase was made now: that dates it (R-TIT-3), and where steps are told it takes force."""
+        r = self._at(at_ms)
+        dated = replace(r, course=replace(r.course, last_increase_ms=at_ms))
+        self.record = force.take_force(r, at_ms) if r.steps_told else dated
+
+    def held_low(self, at_ms: int, low: bool) -> None:
+        """The pump held the basal at the lowest rate from then on after a clock correction, or no longer (R-PRF-4)."""
+        self.record = force.held(self.record, at_ms, low)
 
     # what happens to the pump
 
@@ -381,11 +403,19 @@ def _run_state(r: Record, at_ms: int) -> list[Refusal]:
     return [*found, ("STATE", {})] if committed is None or finished else found
 
 
-def _run_program(r: Record, at_ms: int, order: Order) -> list[Refusal]:
+def _run_program(r: Record, at_ms: int, order: Order) -> rules.Judgement:
     """The program that RUN would put in force, or go on with."""
     program, committed = force.waiting(r), r.course.committed
     if committed is None or r.phase in rules.UNTREATED:
-        return []
+        return rules.Judgement([])
     if program is None:
-        return list(rules.again(r, at_ms, committed))
-    return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return).refusals
+        return rules.Judgement(list(rules.again(r, at_ms, committed)))
+    return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return)
+
+
+def _judged(r: Record, at_ms: int, found: rules.Judgement) -> Record:
+    """What the judgement that puts a program in force says of it: a return or not, and the refill that licenses an increase."""
+    by_return = "CONFIRM_RETURN" in found.asked
+    licence = r.licence(at_ms) if r.phase == "maintenance" else None
+    reason = "" if by_return else r.course.reason
+    return replace(r, course=replace(r.course, reason=reason, by_return=by_return, licence_ms=licence and licence.at_ms))

@@ -25,5 +25,5 @@ Stubbed (stub_board.py):
 - alarms, port and calibration are inputs of both sides; the rules that raise them are left to test_watch.py and test_alarms.py. The
   reservoir is filled in time: what it does when empty is an alarm's action too.
 - the wire, sessions, roles and staging verbs; the limits of the board (R-BOL-3); the wall clock's offset.
-Time goes on to the first step of whatever takes force, so no order falls between a commit and its first step.
+Mostly time goes on to the first step of what takes force with it; an order in a "hurry" leaves the next ones to fall before it.
 """

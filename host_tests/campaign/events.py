@@ -98,6 +98,8 @@ def _commit(rng):
         args["of"] = rng.choice(("started", "return", "screen"))
     elif dice < 0.2:
         args = {"of": rng.choice(_LIMITS_NG), "add": rng.choice((-1, 0, 1)), "confirm": rng.choice(("yes", "no"))}
+    if rng.random() < 0.15:
+        args["hurry"] = True
     return _spoiled(rng, args, "route")
 
 
@@ -179,7 +181,7 @@ KINDS = (
     ("wait", 24, lambda rng: {"ms": rng.choice(_WAITS)}),
     ("until", 36, lambda rng: {"mark": rng.choice(_MARKS), "ms": rng.choice(_SPANS) + rng.choice(AROUND)}),
     ("commit", 48, _commit),
-    ("run", 16, lambda rng: {}),
+    ("run", 16, lambda rng: {"hurry": True} if rng.random() < 0.15 else {}),
     ("stop", 8, lambda rng: {}),
     ("power", 8, _power),
     ("clock", 5, lambda rng: {"hours": rng.choice((-25, -2, -1, 0, 1, 2, 25, 24 * 400))}),

@@ -131,9 +131,18 @@ class Firmware:
         if pump.delivering and not self.keeper.holding and not self.keeper.says_running():
             pump.write_sample()  # the first reservation after a resume
 
-    def first_step_at(self):
-        """Elapsed ms of the first step of what has come into force, None if nothing flows."""
-        return self.pump.dosing.first_step_in_sight() if self.pump.delivering else None
+    def awaited_step(self):
+        """Elapsed ms of the first step that what is delivered waits for to take force; None if it waits for none."""
+        return self.pump.dosing.first_step_in_sight() if self._waits() else None
+
+    def _waits(self):
+        program, therapy = self.pump.basal.program, self.pump.therapy
+        last = therapy.last_run
+        return self.pump.delivering and (last is None or last.hash != program.hash or therapy.ended)
+
+    def held_since(self):
+        """[(elapsed ms, held or not)]: changes of the rule of R-PRF-4 since it was last asked."""
+        return self.pump.basal.take_holds(self.now())
 
     # Commands.
 
@@ -193,10 +202,10 @@ class Firmware:
         pump.advance(pump.clock.update())
         if not self.keeper.holding:
             pump.write_sample(1 if pump.delivering else 0)
-        given = pump.basal.given_until(self.now())
+        given, was_held = pump.basal.given_until(self.now()), pump.basal.told_hold()
         self.hal.boot(3_600_000 if outage_ms is None else outage_ms, outage_ms is not None)
         self._boot()
-        return self.pump.basal.know_exactly(given, self.now())
+        return self.pump.basal.know_exactly(given, self.now(), was_held)
 
     def set_alarm(self, code, is_on):
         self.pump.alarms.set(code, is_on, self.now())

@@ -22,7 +22,7 @@ class Oracle:
             tube_nl=BOARD["dead_volume_tubing_nl"],
             catheter_nl=BOARD["dead_volume_catheter_nl"],
         )
-        self.therapy = Therapy(site, unix_ms=unix_ms - now)
+        self.therapy = Therapy(site, unix_ms=unix_ms - now, steps_told=True)
         self.therapy.now_ms = now
         self._prime_nl = 0
         self._was_first = False

@@ -44,6 +44,7 @@ class Play(Pair):
 
         unsure_steps: which of the last steps were perhaps not made.
         """
+        self.note_rates()
         ledger = self.pump.ledger
         moved = ledger.steps["dose"] + ledger.steps["prime"]
         if moved != self._moved:
@@ -237,11 +238,12 @@ class Play(Pair):
         if self.both("commit", answer, verdict):
             self.mark("commit")
             self.same("notes", answer.fields["notes"], "+".join([NOTES[note] for note in verdict.detail]) or "none")
-            self._take_force()
+            self._take_force(order.get("hurry"))
 
-    def _take_force(self):
+    def _take_force(self, hurry=False):
         holiday = self.record.phase == "holiday"
-        self.take_force()
+        if not hurry:
+            self.take_force()
         if holiday and self.record.course.holiday_ms is not None:
             self.marks["taper"] = self.record.course.holiday_ms
 
@@ -250,7 +252,7 @@ class Play(Pair):
         verdict = self.oracle.therapy.run(self.now(), self._theirs(order))
         if self.both("run", self._dated("RUN", {}, order), verdict):
             self.mark("run")
-            self._take_force()
+            self._take_force(order.get("hurry"))
 
     def do_stop(self):
         delivery = self.pump.deliveries.current

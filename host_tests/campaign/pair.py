@@ -88,10 +88,20 @@ class Pair:
     # Time.
 
     def jump(self, ms):
-        """Time passes; the oracle hears of a delivery that ended."""
+        """Time passes; the oracle hears of first steps, and of a delivery that ended."""
+        end = self.now() + ms
+        first = self.firmware.awaited_step()
+        while first is not None and first <= end:
+            self._jump(first - self.now())
+            self.note_step(first)
+            first = self.firmware.awaited_step()
+        self._jump(end - self.now())
+
+    def _jump(self, ms):
         delivery = self.pump.deliveries.current
         self.firmware.jump(ms)
         self.note_delivery(delivery)
+        self.note_rates()
 
     def note_delivery(self, delivery):
         """A delivery that is over now, if one was moving."""
@@ -101,14 +111,20 @@ class Pair:
                 self.marks["screen_end"] = delivery.ended
 
     def take_force(self):
-        """Go on to the first step of what came into force, and tell the oracle of it: that dates it (R-TIT-3)."""
-        first, ran = self.firmware.first_step_at(), self.pump.therapy.last_run
-        if first is None or first < self.now():
-            return
-        self.jump(first - self.now())
-        if self.pump.therapy.last_run is not ran:
-            self.oracle.therapy.first_step(first)
+        """Go on to the first step of what waits for it (R-TIT-3)."""
+        first = self.firmware.awaited_step()
+        if first is not None:
+            self.jump(first - self.now())
+
+    def note_step(self, first):
+        """The first step of an increase was made: it takes force."""
+        self.oracle.therapy.first_step(first)
         if self.pump.therapy.last_increase == first:
             self.marks["increase"] = first
         if self.pump.therapy.licensed_at is not None:
             self.marks["licence"] = self.pump.therapy.licensed_at
+
+    def note_rates(self):
+        """When the rule of R-PRF-4 held the rate down, and let it go, is the pump's to say."""
+        for at, low in self.firmware.held_since():
+            self.oracle.therapy.held_low(at, low)

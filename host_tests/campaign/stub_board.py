@@ -73,14 +73,36 @@ class JumpBoard:
 class JumpBasal(Basal):
     """Without the account of what was programmed: it is for alarms, and alarms are inputs."""
 
+    def __init__(self, clock):
+        super().__init__(clock)
+        self._holds = [(0, False)]  # (elapsed, held_low) as laid out; the first one was told
+
+    def rate_at(self, elapsed):
+        rate = super().rate_at(elapsed)
+        self._holds = self._holds[:1] + [hold for hold in self._holds[1:] if hold[0] < elapsed]
+        if self._holds[-1][1] != self.held_low:
+            self._holds.append((elapsed, self.held_low))
+        return rate
+
+    def take_holds(self, now):
+        """Those until now; what was laid out beyond may be taken back yet."""
+        told = [hold for hold in self._holds[1:] if hold[0] <= now]
+        if told:
+            self._holds = [told[-1]] + [hold for hold in self._holds[1:] if hold[0] > now]
+        return told
+
     def given_until(self, now):
         """What was laid out until now, to hand over a boot."""
         self.cut_given(now)
         return self._given
 
-    def know_exactly(self, given, since):
+    def told_hold(self):
+        return self._holds[0][1]
+
+    def know_exactly(self, given, since, was_held):
         """After a boot at `since`: what the account gave back is replaced by what really was. Returns by how many ng it was off."""
         now = self._clock.elapsed
+        self._holds = [(since, was_held)] + ([(since, False)] if was_held else []) + self._holds[1:]
         start = max([now - DAY_MS] + [piece[0] for piece in self._given[:1]])
         told = self.given_between(start, now)
         self._doubts = []
