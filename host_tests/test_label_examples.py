@@ -28,9 +28,6 @@ class Given:
     def was_even(self, now):
         return self.program is None or self.program.is_flat()
 
-    def doubt_ng(self, now):
-        return 0
-
 
 BOARD = {"max_rate_nl_h": 144_000_000, "reservation_nl": 10_000}
 

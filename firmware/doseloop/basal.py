@@ -27,7 +27,6 @@ class Basal:
         self._given = []  # [start, end, ng, in_ms] of basal laid out in the last 24 h, oldest first
         self._even = (None, True)  # a program, and whether it is flat or a taper
         self._uneven_to = None  # elapsed until which something else was laid out
-        self._doubts = []  # [elapsed, ng]: by so much may what a restart read back be too much
         self._highs = []  # [until, high] of programs that were in force in the last 24 h
 
     # What dosing asks.
@@ -114,14 +113,6 @@ class Basal:
             self._even = (self.program, self.program is None or self.program.is_taper or self.program.is_flat())
         return self._even[1]
 
-    def doubt(self, now, ng):
-        """A restart: the account is known to a step, and what a record had reserved counts whole."""
-        self._doubts.append([now, ng])
-
-    def doubt_ng(self, now):
-        self._doubts = [entry for entry in self._doubts if now - entry[0] < DAY_MS]
-        return sum([ng for _, ng in self._doubts])
-
     def given_edges(self):
         """Elapsed times at which the basal laid out in the last 24 h changed."""
         return [edge for piece in self._given for edge in piece[:2]]
@@ -205,10 +196,10 @@ class Basal:
 
     def dump(self):
         highs = [[until, high.num, high.den] for until, high in self._highs]
-        return {"corrected": self.corrected_at, "highs": highs, "uneven": self._uneven_to, "doubts": self._doubts}
+        return {"corrected": self.corrected_at, "highs": highs, "uneven": self._uneven_to}
 
     def load(self, state):
-        self.corrected_at, self._uneven_to, self._doubts = state["corrected"], state["uneven"], state["doubts"]
+        self.corrected_at, self._uneven_to = state["corrected"], state["uneven"]
         self._highs = [[until, Ratio(num, den)] for until, num, den in state["highs"]]
 
 

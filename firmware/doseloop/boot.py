@@ -134,12 +134,9 @@ def _load_sample(pump, sample, state):
         ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
         ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]
     open_steps = values[3] - (ledger.steps["dose"] - values[0])
-    known_ng = ledger.authorised_ng.total
     if kind == records.SAMPLE_RUNNING and open_steps > 0:
         ledger.book_uncertain(open_steps)
         pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % open_steps)
-    step_ng = label.CONC_MAX_MCG_ML * 1000 // ledger.steps_per_ml + 1
-    pump.basal.doubt(pump.clock.elapsed, ledger.authorised_ng.total - known_ng + step_ng)
 
 
 def _book(pump, delivery, steps):

@@ -299,6 +299,7 @@ def _check_across(therapy, program, case, base):
     """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2), in whole ng.
 
     Between flat programs, or beside a taper, nothing can: that their hours are whole ng (R-DOSE-1) is no change of rate.
+    After a restart the upper bound of what is uncertain counts, as in every dose window.
     """
     if case.week_ms is None or program.hash == therapy.last_run.hash:
         return
@@ -308,7 +309,7 @@ def _check_across(therapy, program, case, base):
     for doses in therapy.in_force(case.now):
         limit = larger(limit, doses.high)
     worst = worst_across(case.basal, program, case.now, 0 if program.is_taper else case.week_ms)
-    if limit.floor() + 1 + case.basal.doubt_ng(case.now) <= worst.floor():
+    if limit.floor() + 1 < worst.floor():
         text = "24 h across the change hold %s over %s mcg; change at another hour or in a smaller step"
         fields = [("limit", "%dng" % limit.floor())]
         raise Refusal("STEP_CAP", text % (mcg_text(worst.ceil()), mcg_text(limit.floor())), fields)

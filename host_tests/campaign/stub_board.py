@@ -83,7 +83,6 @@ class JumpBasal(Basal):
         now = self._clock.elapsed
         start = max([now - DAY_MS] + [piece[0] for piece in self._given[:1]])
         told = self.given_between(start, now)
-        self._doubts = []
         self._given = given + [[max(piece[0], since), *piece[1:]] for piece in self._given if piece[1] > since]
         exact = self.given_between(start, now)
         return abs(told.num * exact.den - exact.num * told.den) // (told.den * exact.den)
