@@ -183,15 +183,15 @@ def screened(life, draw, tried):
             trial.begin(dose, life.now)
             trial.end(draw.pick(("DONE", "DONE", "DONE", "PARTIAL", "UNCERTAIN")), life.now + 60_000)
         life.wait()
-        result = draw.pick(("positive", "inadequate", "inadequate"))
-        answer = tried(trial.check_result, result, life.now)
-        yield result, answer
+        result, effect = draw.pick(("positive", "inadequate", "inadequate")), draw.pick((None, None, "short", "long"))
+        answer = tried(trial.require_unanswered)
+        if answer is None:
+            answer = tried(trial.check_waits, result, effect, life.now)
+        yield result, effect, answer
         if answer is None:
             therapy.respond(result)
-            answer = tried(trial.check_effect, life.now)
-            yield trial.is_failed(), answer
-            if answer is None:
-                therapy.effect = draw.pick(("short", "long"))
+            therapy.effect = effect or therapy.effect
+            yield trial.is_failed(), therapy.phase
 
 
 def taken_over(life, draw):
