@@ -152,7 +152,7 @@ class Life:
         fresh = Therapy()
         fresh.load(self.therapy.dump(self.basal.program), make_program, self.basal.program)
         self.therapy = fresh
-        given = self.basal.given_between(self.now - DAY_MS, self.now)
+        given = self.basal.given_since([self.now - DAY_MS], self.now)[0]
         basal = Basal(self.clock)
         basal.program, basal.on = self.basal.program, self.basal.on
         basal.load(self.basal.dump())
@@ -161,7 +161,7 @@ class Life:
 
     def told(self):
         therapy = self.therapy
-        answer = (therapy.phase, therapy.running_for(self.now), therapy.in_force(self.now) == [], self.basal.given_between(0, self.now))
+        answer = (therapy.phase, therapy.running_for(self.now), therapy.in_force(self.now) == [], self.basal.given_since([0], self.now)[0])
         if therapy.population is None:
             return answer
         return answer + (caps.find_caps(therapy, TODAY, self.now), caps.history(therapy, self.now, self.run_on))
