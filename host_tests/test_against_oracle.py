@@ -15,7 +15,7 @@ from pump_rig import DAY_MS, HOUR_MS, START_UNIX, PumpRig, flat
 from whole_firmware import WholePlay
 
 from hil.errors import Refused
-from hil.oracle.program import Program, flat_lines
+from hil.oracle.program import Program
 from hil.oracle.record import Site
 from hil.oracle.rules import Order
 from hil.oracle.therapy import Therapy
@@ -59,7 +59,7 @@ class Twins:
     def __init__(self, population, phase, daily):
         self.rig = PumpRig().take_over(flat(daily), conc=CONC, phase=phase, population=population, ago_s=86_400, volume=9_000_000)
         self.oracle = Therapy(Site(residual_nl=500_000), unix_ms=START_UNIX * 1000, offset_ms=0, calibrated=True)
-        program = Program.parse(flat_lines("p", CONC, daily))
+        program = Program.parse(["name=p", f"conc={CONC}", f"seg.all.00:00={daily}"])
         verdict = self.oracle.import_(
             self.now(), program, population=population, birth=date(1980, 5, 1), phase=phase, screen_ng=50_000, effect="short",
             increase_ago_s=86_400, volume_nl=9_000_000, conc=CONC, expiry=date(2029, 1, 1),
