@@ -59,7 +59,10 @@ def verdict(found, day_ng):
 
 
 @pytest.mark.req("R-TIT-1", "R-TIT-2", "R-MNT-1", "R-MNT-2", "R-DOSE-1")
-@pytest.mark.exhaustive("every whole mcg a day within the label's range, to the nanogram on either side of both limits")
+@pytest.mark.exhaustive(
+    "every whole mcg a day within the label's range, to the nanogram on either side of both limits",
+    part_of=["R-MNT-1", "R-MNT-2", "R-DOSE-1"],
+)
 @pytest.mark.parametrize("population", sorted(MOST_MCG))
 @pytest.mark.parametrize("phase", sorted(RISES))
 def test_from_every_dose_the_largest_and_the_smallest_step_are_the_labels(phase, population):
@@ -174,7 +177,7 @@ def played(history, population):
 
 
 @pytest.mark.req("R-SCR-1", "R-SCR-2", "R-SCR-3", "R-SCR-4", "R-SCR-5")
-@pytest.mark.exhaustive("every trial of up to five doses with every outcome and response")
+@pytest.mark.exhaustive("every trial of up to five doses with every outcome and response", part_of=["R-SCR-2"])
 @pytest.mark.parametrize("population", ["spinal", "pediatric"])
 def test_after_every_history_of_a_trial_only_its_next_dose_is_taken_and_its_phase_is_right(population):
     for history in trials(population, 5):
@@ -220,7 +223,10 @@ def plan(days_ng):
 
 
 @pytest.mark.req("R-HOL-1")
-@pytest.mark.exhaustive("every length of 1 to 40 days, and every whole mcg of a first day with the limits of the day after it")
+@pytest.mark.exhaustive(
+    "every length of 1 to 40 days, and every whole mcg of a first day with the limits of the day after it",
+    part_of=["R-HOL-1"],
+)
 def test_a_taper_has_14_to_28_days_and_no_day_keeps_less_than_80_percent():
     lengths = [days for days in range(1, 41) if code_of(plan([1000] * days).check_plan) == "OK"]
     assert lengths == list(range(14, 29))
@@ -340,7 +346,7 @@ def ways():
 
 
 @pytest.mark.req("R-CAP-1", "R-FIL-1")
-@pytest.mark.exhaustive("every verb that names a way, ten spellings of the port, either role, in five states")
+@pytest.mark.exhaustive("every verb that names a way, ten spellings of the port, either role, in five states", part_of=["R-FIL-1"])
 @pytest.mark.parametrize("role", ["operator", "service"])
 @pytest.mark.parametrize("state", [empty_pump, held, running, with_open_port, without_a_clock])
 def test_no_request_goes_through_the_catheter_access_port(state, role):
@@ -362,7 +368,7 @@ ROWS = {row[0]: row for row in TABLE}
 
 
 @pytest.mark.req("R-ALM-1", "R-ALM-10", "R-ALM-11")
-@pytest.mark.exhaustive("every alarm, and every two of them in either order")
+@pytest.mark.exhaustive("every alarm, and every two of them in either order", part_of=["R-ALM-10", "R-ALM-11"])
 def test_of_two_alarms_the_stronger_action_holds_and_the_higher_priority_sounds():
     stops = {"RESERVOIR_EMPTY", "BATTERY_DEPLETED", "OVER_DELIVERY", "MEMORY_FAULT"}
 

@@ -22,14 +22,14 @@ class Given:
     def given_edges(self):
         return [-k * HOUR_MS for k in range(25)]
 
-    def given_between(self, start, end):
-        return self.program.dose_between((self.week_ms + start) % (7 * DAY_MS), end - start) if self.program else Ratio(0)
+    def given_since(self, starts, now):
+        return [self._given(start, now - start) for start in starts]
+
+    def _given(self, start, span):
+        return self.program.dose_between((self.week_ms + start) % (7 * DAY_MS), span) if self.program else Ratio(0)
 
     def was_even(self, now):
         return self.program is None or self.program.is_flat()
-
-    def doubt_ng(self, now):
-        return 0
 
 
 BOARD = {"max_rate_nl_h": 144_000_000, "reservation_nl": 10_000}

@@ -375,8 +375,8 @@ def test_prime_moves_drug_into_the_line_and_test_fluid_does_not():
         (10_000, 0, 0, 240),  # at 500: 501, but the bridge ends first
         (10_000, 0, 40, 200),  # 40 of them are covered already
         (10_000, 0, 239, 1),
-        (10_000, 0, 240, 126),  # all of the bridge is covered: at the new concentration
-        (10_000, 0, 999, 126),
+        (10_000, 0, 240, 1),  # all of the bridge is covered, and with it more than 15 min at the new concentration
+        (60_000, 0, 240, 511),  # 15 min at the new concentration are 751
         (79_000, 250, 0, 988),
         (4_000, 0, 0, 201),  # 15 min of 4 mcg/h at 500 mcg/mL
         (10**9, 250, 0, 1000),  # 10 uL

@@ -141,18 +141,23 @@ def test_the_line_holds_what_moved_through_it_and_nothing_before_the_first_step(
     assert supplies(rig) == ("none", "0nl", "240000nl")
 
 
-@pytest.mark.req("R-CON-3", "R-CAL-2")
-@pytest.mark.parametrize(("volume", "line"), [(239_990, "2000mcg/ml"), (240_000, "none")])
-def test_test_fluid_clears_the_line_once_it_has_filled_it(volume, line):
+@pytest.mark.req("R-CON-4", "R-CAL-2")
+@pytest.mark.parametrize("verb", ["TEST:FLOW", "TEST:BOLUS", "CAL:MOVE"])
+def test_nothing_but_dose_moves_a_line_that_holds_drug(verb):
+    fields = {"TEST:FLOW": {"volume": "1000nl", "rate": "1000000nl/h"}, "TEST:BOLUS": {"volume": "1000nl", "time": "6s"}}
+    sent = fields.get(verb, {"steps": 100, "rate": "50/s"})
     rig = fresh()
     refill_with(rig, 2000, empty=False)
     prime(rig, 1_000)
     refill_with(rig, 0, fluid="test")
-    rig.do("TEST:FLOW", volume=f"{volume}nl", rate="100000000nl/h")
+    made = len(rig.edges())
+    assert rig.refused(verb, **sent) == "STATE"
     rig.advance(MINUTE)
-    assert supplies(rig)[0] == line
-    refill_with(rig, 500)
-    assert supplies(rig)[1] == ("0nl" if line == "none" else "240000nl")
+    assert len(rig.edges()) == made
+    new_part(rig, "both")
+    rig.do(verb, **sent)
+    rig.advance(MINUTE)
+    assert len(rig.edges()) == made + 100
 
 
 @pytest.mark.req("R-CON-3", "R-CAL-1")

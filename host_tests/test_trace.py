@@ -45,6 +45,10 @@ def test_a_requirement_that_is_held_has_no_problem_and_shows_its_strengths(rig):
     assert (held.strength, held.stories, len(held.passed)) == ("PROVEN", 3, 4)
 
 
+def test_a_domain_that_is_only_a_part_of_a_requirement_proves_nothing_of_it(rig):
+    assert row(rig.trace(R_PART_1=STEP), "R-PART-1").strengths == {"EXAMPLE": 1}
+
+
 def test_a_marker_with_an_unknown_id_is_a_problem(rig):
     found = problems(rig.trace(R_STEP_1=STEP), "R-NOSUCH-1")
     assert len(found) == 1

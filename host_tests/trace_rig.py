@@ -18,7 +18,7 @@ PYPROJECT = f"""
 testpaths = ["host_tests"]
 pythonpath = ["firmware", "host_tests", {str(ROOT)!r}]
 addopts = "-p no:cacheprovider"
-markers = ["req(id, ...): x", "exhaustive(domain): x", "campaign: x", "emulated: x"]
+markers = ["req(id, ...): x", "exhaustive(domain, part_of): x", "campaign: x", "emulated: x"]
 """
 RULE = """
 LIMIT = 30
@@ -56,8 +56,8 @@ def test_no_step_is_always_allowed(old):
     assert may_step(old, old)
 
 
-@pytest.mark.req("R-STEP-1")
-@pytest.mark.exhaustive("every step from 100")
+@pytest.mark.req("R-STEP-1", "R-PART-1")
+@pytest.mark.exhaustive("every step from 100", part_of=["R-PART-1"])
 def test_a_step_above_the_limit_is_refused():
     assert not [new for new in range(131, 200) if may_step(100, new)]
 

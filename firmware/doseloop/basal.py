@@ -7,7 +7,7 @@ does not stay at the peak.
 
 from doseloop import label
 from doseloop.ledger import Tally
-from doseloop.units import DAY_MS, Ratio, larger
+from doseloop.units import DAY_MS, MINUTE_MS, Ratio, larger
 
 _GUARD_STEP_MS = 300_000  # after a clock correction the rate is judged anew at least this often
 
@@ -27,7 +27,6 @@ class Basal:
         self._given = []  # [start, end, ng, in_ms] of basal laid out in the last 24 h, oldest first
         self._even = (None, True)  # a program, and whether it is flat or a taper
         self._uneven_to = None  # elapsed until which something else was laid out
-        self._doubts = []  # [elapsed, ng]: by so much may what a restart read back be too much
         self._highs = []  # [until, high] of programs that were in force in the last 24 h
 
     # What dosing asks.
@@ -81,8 +80,8 @@ class Basal:
         """True if this rate for span_ms and the lowest rate after it keep every 24 h of the next 24 h within the limit."""
         limit = self._limit(start)
         low_ng, low_in_ms = self.program.lowest_rate()
-        for end in self._turning_points(start, start + span_ms):
-            basal = self.given_between(end - DAY_MS, start)
+        ends = sorted(self._turning_points(start, start + span_ms))
+        for end, basal in zip(ends, self.given_since([end - DAY_MS for end in ends], start)):
             basal = _sum(basal, ng * min(end - start, span_ms), in_ms)
             basal = _sum(basal, low_ng * max(0, end - start - span_ms), low_in_ms)
             if not basal.at_most(label.CLOCK_SLACK_PERCENT, limit):
@@ -114,26 +113,22 @@ class Basal:
             self._even = (self.program, self.program is None or self.program.is_taper or self.program.is_flat())
         return self._even[1]
 
-    def doubt(self, now, ng):
-        """A restart: what was read back is known to a step. What a record had reserved counts whole, on the safe side."""
-        self._doubts.append([now, ng])
-
-    def doubt_ng(self, now):
-        self._doubts = [entry for entry in self._doubts if now - entry[0] < DAY_MS]
-        return sum([ng for _, ng in self._doubts])
-
     def given_edges(self):
         """Elapsed times at which the basal laid out in the last 24 h changed."""
         return [edge for piece in self._given for edge in piece[:2]]
 
-    def given_between(self, start, end):
-        """Ratio of ng of basal laid out between two times."""
+    def given_since(self, starts, now):
+        """[Ratio of ng of basal laid out from each start until now]; starts: oldest first. One pass, for there may be hundreds."""
+        found = []
         total = Ratio(0)
-        for begin, finish, ng, in_ms in self._given:
-            overlap = min(end, finish) - max(start, begin)
-            if overlap > 0:
-                total = _sum(total, ng * overlap, in_ms)
-        return total
+        index = len(self._given) - 1
+        for start in reversed(starts):
+            while index >= 0 and self._given[index][0] >= start:
+                total = _piece_sum(total, self._given[index], start, now)
+                index -= 1
+            found.append(_piece_sum(total, self._given[index], start, now) if index >= 0 else total)
+        found.reverse()
+        return found
 
     def _note_given(self, start, end, ng, in_ms):
         self.cut_given(start)
@@ -205,11 +200,22 @@ class Basal:
 
     def dump(self):
         highs = [[until, high.num, high.den] for until, high in self._highs]
-        return {"corrected": self.corrected_at, "highs": highs, "uneven": self._uneven_to, "doubts": self._doubts}
+        return {"corrected": self.corrected_at, "highs": highs, "uneven": self._uneven_to}
 
     def load(self, state):
-        self.corrected_at, self._uneven_to, self._doubts = state["corrected"], state["uneven"], state["doubts"]
+        self.corrected_at, self._uneven_to = state["corrected"], state["uneven"]
         self._highs = [[until, Ratio(num, den)] for until, num, den in state["highs"]]
+
+
+def _piece_sum(total, piece, start, end):
+    """With what of a piece lies between two times; one read back from the journal counts in whole ng, or the sum would grow unwieldy."""
+    begin, finish, ng, in_ms = piece
+    span_ms = min(end, finish) - max(start, begin)
+    if span_ms <= 0:
+        return total
+    if span_ms == in_ms or in_ms % MINUTE_MS:
+        return total.plus(-(-ng * span_ms // in_ms))
+    return _sum(total, ng * span_ms, in_ms)
 
 
 def _highs_of(program, now):

@@ -135,9 +135,11 @@ def _load_sample(pump, sample, state):
         ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]
     open_steps = values[3] - (ledger.steps["dose"] - values[0])
     if kind == records.SAMPLE_RUNNING and open_steps > 0:
+        known_ng = ledger.authorised_ng.total
         ledger.book_uncertain(open_steps)
+        until = min(pump.clock.elapsed, elapsed + pump.board["reservation_ms"])
+        pump.basal.restore_given(min(elapsed, until - 1), until, ledger.authorised_ng.total - known_ng)
         pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % open_steps)
-    pump.basal.doubt(pump.clock.elapsed, label.CONC_MAX_MCG_ML * 1000 // ledger.steps_per_ml + 1)
 
 
 def _book(pump, delivery, steps):

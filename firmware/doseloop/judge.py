@@ -299,6 +299,7 @@ def _check_across(therapy, program, case, base):
     """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2), in whole ng.
 
     Between flat programs, or beside a taper, nothing can: that their hours are whole ng (R-DOSE-1) is no change of rate.
+    After a restart the upper bound of what is uncertain counts, as in every dose window.
     """
     if case.week_ms is None or program.hash == therapy.last_run.hash:
         return
@@ -308,7 +309,7 @@ def _check_across(therapy, program, case, base):
     for doses in therapy.in_force(case.now):
         limit = larger(limit, doses.high)
     worst = worst_across(case.basal, program, case.now, 0 if program.is_taper else case.week_ms)
-    if limit.floor() + 1 + case.basal.doubt_ng(case.now) <= worst.floor():
+    if limit.floor() < worst.floor():
         text = "24 h across the change hold %s over %s mcg; change at another hour or in a smaller step"
         fields = [("limit", "%dng" % limit.floor())]
         raise Refusal("STEP_CAP", text % (mcg_text(worst.ceil()), mcg_text(limit.floor())), fields)
@@ -322,12 +323,11 @@ def worst_across(basal, new, now, course_ms):
     edges = [0, DAY_MS]
     edges += [now - edge for edge in basal.given_edges()]
     edges += [DAY_MS - (start * MINUTE_MS - course_ms) % _WEEK_MS for start in new.starts_min]
+    starts = sorted([now - before_ms for before_ms in edges if 0 <= before_ms <= DAY_MS])
     worst = Ratio(0)
-    for before_ms in edges:
-        if 0 <= before_ms <= DAY_MS:
-            first = basal.given_between(now - before_ms, now)
-            second = new.dose_between(course_ms, DAY_MS - before_ms)
-            worst = larger(worst, Ratio(first.num * second.den + second.num * first.den, first.den * second.den))
+    for start, first in zip(starts, basal.given_since(starts, now)):
+        second = new.dose_between(course_ms, DAY_MS - (now - start))
+        worst = larger(worst, Ratio(first.num * second.den + second.num * first.den, first.den * second.den))
     return worst
 
 

@@ -20,14 +20,14 @@ def reservation(board, ledger, rate_ng_h, covered):
 
     covered: steps that are covered already and have not fallen due.
     """
-    most = steps_of_nl(board["reservation_nl"], ledger.steps_per_ml)
     conc, left = ledger.tip_conc(), ledger.bridge_left()
-    if left > covered:
-        most = min(most, left - covered)
-    elif left:
+    if left and left <= covered:
         conc = ledger.line.feed
     rate = rate_ng_h * board["reservation_ms"] // HOUR_MS
-    return max(1, min(most, rate * ledger.steps_per_ml // (conc * 1000) + 1))
+    most = min(steps_of_nl(board["reservation_nl"], ledger.steps_per_ml), rate * ledger.steps_per_ml // (conc * 1000) + 1) - covered
+    if left > covered:
+        most = min(most, left - covered)
+    return max(1, most)
 
 
 class Tally:

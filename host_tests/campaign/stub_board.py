@@ -104,10 +104,9 @@ class JumpBasal(Basal):
         now = self._clock.elapsed
         self._holds = [(since, was_held)] + ([(since, False)] if was_held else []) + self._holds[1:]
         start = max([now - DAY_MS] + [piece[0] for piece in self._given[:1]])
-        told = self.given_between(start, now)
-        self._doubts = []
+        told = self.given_since([start], now)[0]
         self._given = given + [[max(piece[0], since), *piece[1:]] for piece in self._given if piece[1] > since]
-        exact = self.given_between(start, now)
+        exact = self.given_since([start], now)[0]
         return abs(told.num * exact.den - exact.num * told.den) // (told.den * exact.den)
 
     def advance_programmed(self, *what):

@@ -60,9 +60,12 @@ def of_tests(content: Content, _root: Path) -> Iterator[Evidence]:
     places = content["places"]
     for test in content["tests"]:
         entered = frozenset(places[index] for index in test["entered"])
-        requirements = tuple(test.get("requirements", ()))
+        partly = tuple(test.get("part_of", ()))
+        wholly = tuple(id for id in test.get("requirements", ()) if id not in partly)
         strength = OF_TEST[test.get("kind", "example")]
-        yield Evidence(TEST, test["test"], requirements, strength, test["outcome"], entered, test.get("domain", ""))
+        yield Evidence(TEST, test["test"], wholly, strength, test["outcome"], entered, test.get("domain", ""))
+        if partly:
+            yield Evidence(TEST, test["test"], partly, EXAMPLE, test["outcome"], entered)
 
 
 def of_scenarios(content: Content, root: Path) -> Iterator[Evidence]:

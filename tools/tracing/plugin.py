@@ -55,6 +55,12 @@ def domain_of(item: pytest.Item) -> str:
     return str(marker.args[0]) if marker and marker.args else ""
 
 
+def part_of(item: pytest.Item) -> list[str]:
+    """The requirements of which that domain is only a part: for them it is an example."""
+    marker = item.get_closest_marker("exhaustive")
+    return sorted(marker.kwargs.get("part_of", ())) if marker else []
+
+
 class Runner:
     """Where the tests run: one in each xdist worker, or the only one."""
 
@@ -79,6 +85,7 @@ class Runner:
                 "requirements": requirements_of(item),
                 "kind": kind_of(item),
                 "domain": domain_of(item),
+                "part_of": part_of(item),
                 "entered": entered if requirements_of(item) else [],
             }
         return report

@@ -152,7 +152,7 @@ class Life:
         fresh = Therapy()
         fresh.load(self.therapy.dump(self.basal.program), make_program, self.basal.program)
         self.therapy = fresh
-        given = self.basal.given_between(self.now - DAY_MS, self.now)
+        given = self.basal.given_since([self.now - DAY_MS], self.now)[0]
         basal = Basal(self.clock)
         basal.program, basal.on = self.basal.program, self.basal.on
         basal.load(self.basal.dump())
@@ -161,7 +161,7 @@ class Life:
 
     def told(self):
         therapy = self.therapy
-        answer = (therapy.phase, therapy.running_for(self.now), therapy.in_force(self.now) == [], self.basal.given_between(0, self.now))
+        answer = (therapy.phase, therapy.running_for(self.now), therapy.in_force(self.now) == [], self.basal.given_since([0], self.now)[0])
         if therapy.population is None:
             return answer
         return answer + (caps.find_caps(therapy, TODAY, self.now), caps.history(therapy, self.now, self.run_on))
@@ -183,15 +183,15 @@ def screened(life, draw, tried):
             trial.begin(dose, life.now)
             trial.end(draw.pick(("DONE", "DONE", "DONE", "PARTIAL", "UNCERTAIN")), life.now + 60_000)
         life.wait()
-        result = draw.pick(("positive", "inadequate", "inadequate"))
-        answer = tried(trial.check_result, result, life.now)
-        yield result, answer
+        result, effect = draw.pick(("positive", "inadequate", "inadequate")), draw.pick((None, None, "short", "long"))
+        answer = tried(trial.require_unanswered)
+        if answer is None:
+            answer = tried(trial.check_waits, result, effect, life.now)
+        yield result, effect, answer
         if answer is None:
             therapy.respond(result)
-            answer = tried(trial.check_effect, life.now)
-            yield trial.is_failed(), answer
-            if answer is None:
-                therapy.effect = draw.pick(("short", "long"))
+            therapy.effect = effect or therapy.effect
+            yield trial.is_failed(), therapy.phase
 
 
 def taken_over(life, draw):
