@@ -109,8 +109,7 @@ def _judge_again(pump, program):
     """A commit that was never run is judged again: a stop between the two makes no room (R-TIT-4)."""
     therapy = pump.therapy
     case = case_of(pump, {"attended": "yes", "reason": therapy.pending if therapy.pending == OVERDOSE else None})
-    last = therapy.last_run
-    if last is not None and last.hash == program.hash and not therapy.ended:
+    if therapy.runs(program):
         judge.check_resume(therapy, program, case)
         return
     case.may_return = therapy.pending == RETURN

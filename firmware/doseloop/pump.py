@@ -156,8 +156,7 @@ class Pump:
         if program.is_taper and program.start is None:
             program.start = now
         base = self.therapy.base(now)
-        again = base and program.hash == self.therapy.last_run.hash and not self.therapy.ended
-        if base is None or (not again and program.daily <= base.daily):
+        if base is None or (not self.therapy.runs(program) and program.daily <= base.daily):
             self.watch.suspect_catheter(self.therapy.took_force(program, now, now), now)
 
     def _rest(self, now):

@@ -124,6 +124,13 @@ class Therapy:
 
     # What runs.
 
+    def runs(self, program):
+        """It is the program last run, and still in force. The same taper committed again once it was left is another holiday."""
+        return self.last_run is not None and not self.ended and self._is_last(program)
+
+    def _is_last(self, program):
+        return self.last_run is program or (self.last_run.hash == program.hash and not program.is_taper)
+
     def base(self, now):
         """Doses last run, what a step is measured against; None before the first program."""
         return doses_of(self.last_run, now) if self.last_run else None
@@ -148,7 +155,7 @@ class Therapy:
         suspicion = None
         if self.last_run is None or self.ended:
             self.started = doses_of(program, at)
-        if self.last_run and self.last_run.hash != program.hash:
+        if self.last_run and not self._is_last(program):
             suspicion = self._replace(program, at)
         self.last_run, self.ended = program, False
         self.pending, self.pending_refill = ORDINARY, None
@@ -306,7 +313,7 @@ class Therapy:
         """Plain dict; the program last run is kept as its lines, or by its hash where it is the committed one."""
         state = {name: getattr(self, name) for name in _PLAIN}
         last = self.last_run
-        state["last_run"] = None if last is None else last.hash if committed and committed.hash == last.hash else last.lines
+        state["last_run"] = None if last is None else last.hash if committed and self.runs(committed) else last.lines
         state["taper"] = [last.start, last.left] if last and last.is_taper else None
         state["trial"] = self.trial.dump()
         state["return_to"] = [self.return_to.num, self.return_to.den] if self.return_to else None

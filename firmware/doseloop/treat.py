@@ -166,7 +166,7 @@ def _enter_maintenance(pump):
         raise Refusal("STATE", "maintenance follows titration; the phase is %s" % therapy.phase)
     judge.check_wait(therapy, now)
     program = pump.basal.program
-    if pump.delivering and program.hash != therapy.last_run.hash and therapy.base(now).daily < program.daily:
+    if pump.delivering and not therapy.runs(program) and therapy.base(now).daily < program.daily:
         raise too_soon("an increase waits for its first step; maintenance in %s, label 2.6", label.INCREASE_WAIT_MS)
     therapy.enter_maintenance()
     pump.save()

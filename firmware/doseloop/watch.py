@@ -124,8 +124,7 @@ class Watch:
         program, first = pump.basal.program, pump.dosing.first_step_at
         if program is None or first is None or first > now:
             return
-        last = pump.therapy.last_run
-        if last is None or last.hash != program.hash or pump.therapy.ended:
+        if not pump.therapy.runs(program):
             restart = pump.therapy.is_holiday_over(now)
             suspicion = pump.therapy.took_force(program, first, now)
             if restart:

@@ -30,8 +30,8 @@ def same(a: Program | None, b: Program | None) -> bool:
 
 
 def waiting(r: Record) -> Program | None:
-    """A committed program that has not taken force yet, or not since a new trial."""
-    in_force = any(one.to_ms is None for one in r.course.in_force)
+    """A committed program that has not taken force yet, or not since a new trial or since its taper was left."""
+    in_force = any(one.to_ms is None for one in r.course.in_force) and r.course.left_ms is None
     return None if in_force and same(r.course.committed, r.last_run) else r.course.committed
 
 

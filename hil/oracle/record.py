@@ -11,7 +11,7 @@ Times are elapsed ms (R-TIM-1), doses ng. Readings:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -321,7 +321,10 @@ class Record:
 
     def recent(self, at_ms: int) -> list[Doses]:
         """In force at any time of the last 24 h; what was replaced 86,400,000 ms ago is not."""
-        return [doses for one in self.course.in_force for doses in one.doses(at_ms - DAY_MS, at_ms)]
+        entries, left_ms = self.course.in_force, self.course.left_ms
+        if left_ms is not None:
+            entries = tuple(replace(one, left_ms=left_ms) if one.to_ms is None else one for one in entries)
+        return [doses for one in entries for doses in one.doses(at_ms - DAY_MS, at_ms)]
 
     def increased_lately(self, at_ms: int) -> bool:
         """An increase within the last 24 h."""

@@ -418,4 +418,4 @@ def _judged(r: Record, at_ms: int, found: rules.Judgement) -> Record:
     by_return = "CONFIRM_RETURN" in found.asked
     licence = r.licence(at_ms) if r.phase == "maintenance" else None
     reason = "" if by_return else r.course.reason
-    return replace(r, course=replace(r.course, reason=reason, by_return=by_return, licence_ms=licence and licence.at_ms))
+    return replace(r, course=replace(r.course, reason=reason, by_return=by_return, licence_ms=licence.at_ms if licence else None))
