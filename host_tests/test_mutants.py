@@ -24,7 +24,7 @@ MUTANTS = {
         "(self._chain_ms + end_us // 1000) & TICKS_MASK", "test_tick.py"),
     "a CRC that is not checked": ("frame.py", "if line[star + 1 :] != crc_text(body):", "if False:", "test_frame.py"),
     "a window that counts what was delivered": (
-        "bolus.py", "program.high.plus(given + wanted)", "program.high.plus(wanted)", "test_watch.py",
+        "bolus.py", "if allowance * 1000 < given + wanted:", "if allowance * 1000 < wanted:", "test_watch.py",
     ),
     "an access port that is let through": (
         "port.py", 'raise Refusal("CATHETER_PORT"', 'return Refusal("CATHETER_PORT"', "test_account.py",

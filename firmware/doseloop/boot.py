@@ -202,6 +202,7 @@ def _resume(pump, state, outage_ms):
     for _ in range(_BATTERY_READINGS):
         pump.battery.sample(pump.hal.battery_mv(), now)
     pump.alarms.set("BATTERY_DEPLETED", pump.battery.depleted, now)
+    pump.watch.look_at_supplies(now)
     pump.refresh(judged=True)
     pump.save()
 
