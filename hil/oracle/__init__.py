@@ -8,7 +8,7 @@ It takes nothing from the firmware nor from the rest of the bench.
 | `program` | what a program is and what it delivers |
 | `record` | what the rules look back on |
 | `rules` `screening` `holiday` `line` `supplies` | what is refused, by which code and figure |
-| `advice` `force` | the advisory; how a program takes force, starts and stops |
+| `beginning` `advice` `force` | take-over and RUN; the advisory; how a program takes force, starts and stops |
 | `caps` | the most and the least that a commit could have now |
 | `therapy` | all of it as a state machine |
 | `forecast` | when to refill |

@@ -7,7 +7,6 @@ Readings:
 - R-TIT-4: a commit made while stopped is judged again when RUN puts it in force, without its confirmations, but with the reason it gave:
   a stop between the two must not make room.
 - R-TIM-1: RUN carries `at`, so without a clock it is CLOCK_LOST; a basal that resumes by itself is not asked.
-- R-COM-1: what is taken over must keep the absolute limits; no step or start is judged.
 - The clock counts for orders that carry their date: commit, RUN, deliveries, refills.
 - BUSY comes before STATE, and while a delivery moves it is the answer to every order that changes anything, save STOP.
 - RUN without a committed program is STATE, but NOT_SCREENED where no program could have been committed.
@@ -20,7 +19,7 @@ from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
-from . import advice, force, holiday, label, line, rules, screening, supplies
+from . import advice, beginning, force, holiday, label, line, rules, screening, supplies
 from .caps import Caps, caps
 from .program import Program
 from .record import Advice, Clock, InForce, Maintained, Patient, Record, Site, Supplies, Trial
@@ -94,7 +93,7 @@ class Therapy:
             supplies=replace(r.supplies, conc=conc, fluid="drug" if volume_nl else "none", expiry=expiry),
             advice=Advice(maintained=(Maintained(program.daily_ng),) if program and phase == "maintenance" else ()),
         )
-        return self._decide(first(rules.busy(r), _import_once(r), _import_limits(new, at_ms, volume_nl, order)), new)
+        return self._decide(first(rules.busy(r), beginning.import_once(r), beginning.import_limits(new, at_ms, volume_nl, order)), new)
 
     def enrol(self, at_ms: int, *, population: str, birth: date, injury: date | None = None, order: Order = CAREFUL) -> Verdict:
         """THER:RECORD: population, birth date, brain injury (R-POP-1)."""
@@ -152,18 +151,18 @@ class Therapy:
             self._count_refused(at_ms, program, refusal)
             return Verdict(*refusal)
         course = replace(r.course, committed=program, reason=order.reason)
-        new = supplies.observed(_judged(replace(r, course=course), at_ms, found), at_ms, observe_h)
+        new = supplies.observed(beginning.judged(replace(r, course=course), at_ms, found), at_ms, observe_h)
         return self._decide(None, force.flows(new, at_ms) if r.running else new, rules.notes(r, at_ms, program))
 
     def run(self, at_ms: int, order: Order = CAREFUL) -> Verdict:
         """Start or resume the basal."""
         r = self._at(at_ms)
-        found = _run_program(r, at_ms, order)
-        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), _run_state(r, at_ms), found.refusals)
+        found = beginning.run_program(r, at_ms, order)
+        refusal = first(rules.command(r, at_ms, order), rules.therapy_fluid(r), beginning.run_state(r, at_ms), found.refusals)
         if refusal:
             return Verdict(*refusal)
         if force.waiting(r) and r.course.reason != "OVERDOSE":
-            r = _judged(r, at_ms, found)
+            r = beginning.judged(r, at_ms, found)
         return self._decide(None, force.started(r, at_ms))
 
     def stop(self, at_ms: int) -> Verdict:
@@ -367,55 +366,3 @@ class Therapy:
         r = self.record
         if refusal[0] == "STEP_CAP" and rules.is_increase(r, at_ms, program.doses):
             self.record = replace(r, advice=advice.increase_refused(r.advice, at_ms))
-
-
-# Rules that belong to one order alone
-
-
-def _import_once(r: Record) -> list[Refusal]:
-    if r.patient.population or r.basal.ran or r.supplies.fluid != "none":
-        return [("STATE", {})]
-    return []
-
-
-def _import_limits(r: Record, at_ms: int, volume_nl: int, order: Order) -> list[Refusal]:
-    if r.clock.unix_ms is None:
-        return [("CLOCK_LOST", {})]
-    today = r.clock.today(at_ms)
-    found = [*screening.ages(r.patient, today), *screening.injury(r.patient, today, order)]
-    if r.supplies.expiry and today > r.supplies.expiry:
-        found.append(("EXPIRED", {}))
-    if volume_nl > r.site.capacity_nl:
-        found.append(("CAPACITY", {"most": r.site.capacity_nl}))
-    if r.last_run:
-        found += [*rules.concentration(r, r.last_run), *rules.absolute(r, at_ms, r.last_run)]
-    return found
-
-
-def _run_state(r: Record, at_ms: int) -> list[Refusal]:
-    found: list[Refusal] = [("STATE", {})] if r.running else []
-    if not r.basal.ran and not r.supplies.calibrated:
-        found.append(("UNCALIBRATED", {}))
-    if r.phase in rules.UNTREATED:
-        return [*found, ("NOT_SCREENED", {})]
-    committed = r.course.committed
-    finished = committed is not None and committed.taper and force.waiting(r) is None and not holiday.resumes(r, at_ms)
-    return [*found, ("STATE", {})] if committed is None or finished else found
-
-
-def _run_program(r: Record, at_ms: int, order: Order) -> rules.Judgement:
-    """The program that RUN would put in force, or go on with."""
-    program, committed = force.waiting(r), r.course.committed
-    if committed is None or r.phase in rules.UNTREATED:
-        return rules.Judgement([])
-    if program is None:
-        return rules.Judgement(list(rules.again(r, at_ms, committed)))
-    return rules.judge(r, at_ms, program, order.attended, r.course.reason or order.reason, r.course.by_return)
-
-
-def _judged(r: Record, at_ms: int, found: rules.Judgement) -> Record:
-    """What the judgement that puts a program in force says of it: a return or not, and the refill that licenses an increase."""
-    by_return = "CONFIRM_RETURN" in found.asked
-    licence = r.licence(at_ms) if r.phase == "maintenance" else None
-    reason = "" if by_return else r.course.reason
-    return replace(r, course=replace(r.course, reason=reason, by_return=by_return, licence_ms=licence.at_ms if licence else None))
