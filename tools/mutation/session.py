@@ -74,8 +74,8 @@ class Session:
             results.write(json.dumps(asdict(verdict)) + "\n")
 
     def _fingerprint(self) -> str:
-        """Of the firmware, the tests chosen and what they lean on: any change of these begins anew."""
-        helpers = [path for path in HOST_TESTS.rglob("*.py") if not path.name.startswith("test_")]
+        """Of the firmware, the tests chosen and what they lean on, the oracle above all: any change of these begins anew."""
+        helpers = [path for folder in (HOST_TESTS, ROOT / "hil") for path in folder.rglob("*.py") if not path.name.startswith("test_")]
         digest = hashlib.sha256(repr(sorted(self._tests)).encode())
         for path in sorted({*SOURCES.glob("*.py"), *helpers, *(ROOT / test for test in self._tests)}):
             digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
