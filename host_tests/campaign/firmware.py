@@ -80,7 +80,9 @@ class Firmware:
         pump.watch = Watch(pump)
         pump.tested = True
         self._commands = Commands(pump, self._handlers)
+        pump.watch.look_at_supplies = lambda now: None  # an empty reservoir is not played: see Play.do_empty
         boot.restore(pump)
+        del pump.watch.look_at_supplies
         self._look()
 
     # Time.
