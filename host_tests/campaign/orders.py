@@ -126,19 +126,33 @@ class Play(Pair):
             self._pass(max(0, self.marks[mark] + ms - self.now()))
 
     def _pass(self, ms):
-        """Time passes, but a reservoir that would run out meanwhile is filled before: alarms that stop are not played here."""
-        while ms > 0 and self.pump.delivering and self.pump.clock.is_set():
-            reservoir, program = self.pump.reservoir, self.pump.basal.program
-            lasts = reservoir.usable_nl() * program.conc // 1000 * DAY // max(1, program.daily.ceil()) - HOUR
-            if lasts > ms or self.pump.deliveries.current:
+        """Time passes, but a reservoir that would run out meanwhile is filled before, or the wait ends there where it cannot be (without a
+        clock): alarms that stop are not played here.
+        """
+        end = self.now() + ms
+        while self.pump.delivering and self.now() < end:
+            if self.pump.deliveries.current:
+                self.jump(min(end - self.now(), self.pump.deliveries.current.span_ms))
+                continue
+            lasts = self._lasts_ms()
+            if self.now() + lasts >= end:
                 break
             self.jump(max(0, lasts))
-            ms -= max(0, lasts)
-            room = reservoir.capacity_nl - reservoir.remaining_nl()
-            if not room:
-                break
+            room = self.pump.reservoir.capacity_nl - self.pump.reservoir.remaining_nl()
+            if not self.pump.clock.is_set() or not room:
+                return
             self.do_refill(volume=room, withdrawn="none")
-        self.jump(ms)
+            if self._lasts_ms() < 0:
+                return
+        self.jump(end - self.now())
+
+    def _lasts_ms(self):
+        """How long the reservoir lasts at the most that the program takes, less an hour."""
+        program = self.pump.basal.program
+        if self.pump.basal.is_over(self.now()):
+            return 400 * DAY
+        conc = min(program.conc, self.pump.line.conc or program.conc)
+        return self.pump.reservoir.usable_nl() * conc // 1000 * DAY // max(1, program.daily.ceil()) - HOUR
 
     def do_clock(self, hours=0):
         if self.pump.deliveries.current:
