@@ -22,6 +22,9 @@ class Given:
     def given_edges(self):
         return [-k * HOUR_MS for k in range(25)]
 
+    def uncertain_ng(self, now):
+        return 0
+
     def given_since(self, starts, now):
         return [self._given(start, now - start) for start in starts]
 

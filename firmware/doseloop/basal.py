@@ -27,6 +27,7 @@ class Basal:
         self._given = []  # [start, end, ng, in_ms] of basal laid out in the last 24 h, oldest first
         self._even = (None, True)  # a program, and whether it is flat or a taper
         self._uneven_to = None  # elapsed until which something else was laid out
+        self._uncertain = []  # [elapsed, ng] booked by restarts as perhaps given
         self._highs = []  # [until, high] of programs that were in force in the last 24 h
 
     # What dosing asks.
@@ -155,6 +156,15 @@ class Basal:
         if not self._is_even():
             self._uneven_to = end
 
+    def note_uncertain(self, now, ng):
+        """So much of what was given may not have been: it was on its way when the power failed."""
+        self._uncertain.append([now, ng])
+
+    def uncertain_ng(self, now):
+        """ng of the last 24 h that may not have been given."""
+        self._uncertain = [entry for entry in self._uncertain if now - entry[0] < DAY_MS]
+        return sum([ng for _, ng in self._uncertain])
+
     # Changes.
 
     def change(self, program, now, ran):
@@ -200,10 +210,10 @@ class Basal:
 
     def dump(self):
         highs = [[until, high.num, high.den] for until, high in self._highs]
-        return {"corrected": self.corrected_at, "highs": highs, "uneven": self._uneven_to}
+        return {"corrected": self.corrected_at, "highs": highs, "uneven": self._uneven_to, "uncertain": self._uncertain}
 
     def load(self, state):
-        self.corrected_at, self._uneven_to = state["corrected"], state["uneven"]
+        self.corrected_at, self._uneven_to, self._uncertain = state["corrected"], state["uneven"], state["uncertain"]
         self._highs = [[until, Ratio(num, den)] for until, num, den in state["highs"]]
 
 

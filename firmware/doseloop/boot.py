@@ -139,6 +139,7 @@ def _load_sample(pump, sample, state):
         ledger.book_uncertain(open_steps)
         until = min(pump.clock.elapsed, elapsed + pump.board["reservation_ms"])
         pump.basal.restore_given(min(elapsed, until - 1), until, ledger.authorised_ng.total - known_ng)
+        pump.basal.note_uncertain(pump.clock.elapsed, ledger.authorised_ng.total - known_ng)
         pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % open_steps)
 
 

@@ -299,7 +299,8 @@ def _check_across(therapy, program, case, base):
     """No 24 h across the change may exceed the greatest high dose in force in them (R-DOSE-2), in whole ng.
 
     Between flat programs, or beside a taper, nothing can: that their hours are whole ng (R-DOSE-1) is no change of rate.
-    After a restart the upper bound of what is uncertain counts, as in every dose window.
+    What a power cut left uncertain is no reason to refuse: a program as it was programmed is judged, and to refuse a smaller one
+    would keep the larger one running.
     """
     if case.week_ms is None or program.hash == therapy.last_run.hash:
         return
@@ -309,7 +310,7 @@ def _check_across(therapy, program, case, base):
     for doses in therapy.in_force(case.now):
         limit = larger(limit, doses.high)
     worst = worst_across(case.basal, program, case.now, 0 if program.is_taper else case.week_ms)
-    if limit.floor() < worst.floor():
+    if limit.floor() + case.basal.uncertain_ng(case.now) < worst.floor():
         text = "24 h across the change hold %s over %s mcg; change at another hour or in a smaller step"
         fields = [("limit", "%dng" % limit.floor())]
         raise Refusal("STEP_CAP", text % (mcg_text(worst.ceil()), mcg_text(limit.floor())), fields)

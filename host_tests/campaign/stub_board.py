@@ -106,6 +106,7 @@ class JumpBasal(Basal):
         start = max([now - DAY_MS] + [piece[0] for piece in self._given[:1]])
         told = self.given_since([start], now)[0]
         self._given = given + [[max(piece[0], since), *piece[1:]] for piece in self._given if piece[1] > since]
+        self._uncertain = []
         exact = self.given_since([start], now)[0]
         return abs(told.num * exact.den - exact.num * told.den) // (told.den * exact.den)
 
