@@ -115,7 +115,8 @@ def test_a_run_and_a_commit_ask_whether_the_board_is_fast_enough_for_the_bridge(
 @pytest.mark.req("R-UNIT-3", "R-INI-1", "R-HOL-1")
 def test_the_start_cap_says_of_what_and_by_which_section():
     refusal = refused(check, therapy(None, phase="screened"), program(100.001), case())
-    assert refusal.text == "100.001 over 100 mcg/day, 200 % of the screening dose 50, label 2.5" and refusal.fields == [("most", "100000ng")]
+    assert refusal.text == "100.001 over 100 mcg/day, 200 % of the screening dose 50, label 2.5"
+    assert refusal.fields == [("most", "100000ng")]
     over = running(taper(80_000, start=-20 * DAY_MS))
     over.started = Doses(Ratio(90_000), Ratio(90_000), Ratio(90_000))
     refusal = refused(check, over, program(90.001), case())
