@@ -85,6 +85,18 @@ def test_an_injury_of_less_than_a_year_asks_for_a_person(injury, codes):
     assert check_record("cerebral", (1980, 5, 1), injury, TODAY) == codes
 
 
+@pytest.mark.req("R-POP-1")
+@pytest.mark.parametrize(("population", "birth"), [("pediatric", (1980, 5, 1)), ("pediatric", (2009, 5, 3)), ("spinal", (2009, 5, 4))])
+def test_a_record_whose_age_is_not_its_populations_is_refused(population, birth):
+    assert refused(check_record, population, birth, None, TODAY).code == "AGE"
+
+
+@pytest.mark.req("R-MNT-3")
+@pytest.mark.parametrize(("mcg", "notes"), [(12, []), (11.999, ["below_label_range"])])
+def test_the_lower_end_of_the_labels_range_is_within_it(mcg, notes):
+    assert check(therapy(mcg), program(mcg), case()).notes == notes
+
+
 # ---- RUN of the program last run
 
 
@@ -220,6 +232,14 @@ def test_a_taper_after_a_shaped_day_is_judged_to_the_nanogram_from_its_first_mil
     refusal = refused(check, running(old), taper(100_000), case(Given(old)))
     assert (refusal.code if refusal else "OK") == answer
     assert refusal is None or refusal.fields == [("limit", "100000ng")]
+
+
+@pytest.mark.req("R-DOSE-2")
+@pytest.mark.parametrize("course", [6 * HOUR_MS, 6 * HOUR_MS + 1, DAY_MS - 1])
+@pytest.mark.parametrize("ngs", [(24_000,), (24_000, 0), (0, 24_000)])
+def test_after_a_pause_the_worst_24_hours_are_those_that_begin_now(course, ngs):
+    found = worst_across(Basal(None), day_of(*ngs), 5 * DAY_MS, course)
+    assert Fraction(found.num, found.den) == 24_000
 
 
 hours = st.lists(st.integers(0, 10_000), min_size=4, max_size=4)

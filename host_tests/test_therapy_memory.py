@@ -50,6 +50,7 @@ def test_a_new_record_knows_nothing():
         "climbs": 0, "maintained": [], "last_run": None, "taper": None, "trial": [0, None, None, "none", "none"], "return_to": None,
         "started": None, "before_increase": None, "past": [],
     }  # fmt: skip
+    assert (ORDINARY, OVERDOSE, RETURN) == ("ordinary", "OVERDOSE", "RETURN"), "the journal keeps these words"
     assert found.base(0) is None and found.in_force(0) == [] and found.running_for(0) == 0
 
 
@@ -171,24 +172,24 @@ def test_the_third_increase_in_a_row_is_suspicious_in_titration_alone(phase):
     if phase == label.HOLIDAY:
         found.last_run = taper(start=0)
     told = []
-    for number in range(3):
+    for number in range(4):
         found.phase = phase
         found.note_commit(ORDINARY, number)
         told.append(found.took_force(program(101 + number), number, number))
-    assert [bool(each) for each in told] == [False, False, phase == label.TITRATION]
-    assert found.climbs == {label.TITRATION: 3, label.HOLIDAY: 0}.get(phase, 0)
+    assert [bool(each) for each in told] == [False, False, phase == label.TITRATION, phase == label.TITRATION]
+    assert found.climbs == (4 if phase == label.TITRATION else 0)
     if phase == label.TITRATION:
-        assert told[2] == "increase 3 in a row without a recorded response"
+        assert told[2:] == [f"increase {number} in a row without a recorded response" for number in (3, 4)]
 
 
 @pytest.mark.req("R-MNT-4")
 @pytest.mark.parametrize(("mcg", "suspicious"), [(149.999, False), (150, True), (150.001, True)])
-@pytest.mark.parametrize("phase", [label.TITRATION, label.MAINTENANCE])
+@pytest.mark.parametrize("phase", PHASES)
 def test_half_as_much_again_within_30_days_is_suspicious_in_maintenance_alone(mcg, suspicious, phase):
     found = therapy(100, phase=label.MAINTENANCE)
     assert take(found, 120, 0) is None and take(found, 130, DAY_MS) is None
     found.phase = phase
-    told = take(found, mcg, 2 * DAY_MS)
+    told = found.took_force(program(mcg), 2 * DAY_MS, 2 * DAY_MS)
     assert told == ("half as much again within 30 days" if suspicious and phase == label.MAINTENANCE else None)
 
 
@@ -211,6 +212,21 @@ def test_of_the_doses_that_are_remembered_only_those_matter_that_no_later_one_un
     take(found, 90, 4 * DAY_MS)
     take(found, 91, 5 * DAY_MS)
     assert [(at // DAY_MS, num // den) for at, num, den in found.maintained] == [(5, 90_000)], "90 is below all before it"
+    take(found, 90, 6 * DAY_MS)
+    take(found, 91, 7 * DAY_MS)
+    assert [(at // DAY_MS, num // den) for at, num, den in found.maintained] == [(7, 90_000)], "the same again counts from then"
+
+
+@pytest.mark.req("R-MNT-4", "R-DOSE-1")
+def test_doses_that_are_no_whole_nanograms_are_compared_exactly():
+    found = therapy(100, phase=label.MAINTENANCE)
+    for at, daily in enumerate((Ratio(100), Ratio(241, 2), Ratio(130), Ratio(120))):
+        found._note_maintained(at, daily)
+    assert found.maintained == [[0, 100, 1], [3, 120, 1]]
+    found.maintained = []
+    for at, daily in enumerate((Ratio(100), Ratio(241, 2), Ratio(130))):
+        found._note_maintained(at, daily)
+    assert found.maintained == [[0, 100, 1], [1, 241, 2], [2, 130, 1]]
 
 
 @pytest.mark.req("R-MNT-4")
@@ -231,7 +247,8 @@ def test_the_second_refused_increase_within_7_days_is_suspicious():
     found = Therapy()
     week = 7 * DAY_MS
     assert [found.note_refused_increase(at) for at in (5, 5 + week, 5 + 2 * week - 1, 5 + 2 * week)] == [False, False, True, True]
-    assert found.refused == [5 + 2 * week - 1, 5 + 2 * week], "two are enough to remember"
+    assert found.note_refused_increase(5 + 2 * week + 1)
+    assert found.refused == [5 + 2 * week, 5 + 2 * week + 1], "two are enough to remember"
     assert found.note_refused_increase(10 * week) is False and found.refused == [10 * week]
 
 
@@ -382,3 +399,18 @@ def test_a_restart_knows_the_record(population):
     assert fresh.dump(None) == state
     assert (fresh.birth, fresh.injury) == ((2018, 1, 1), (2020, 2, 3)), "dates that compare as dates do"
     assert daily_of(fresh, HOUR_MS) == daily_of(found, HOUR_MS) and fresh.return_to.ceil() == 120_000
+
+
+@pytest.mark.req("R-MON-2", "R-HOL-1")
+@pytest.mark.parametrize("left", [None, 3 * DAY_MS])
+def test_a_restart_knows_when_a_taper_began_and_when_it_was_left(left):
+    found = therapy(100)
+    take(found, taper(start=5), 5)
+    found.last_run.left = left
+    fresh = Therapy()
+    fresh.load(found.dump(None), make_program, None)
+    assert (fresh.last_run.is_taper, fresh.last_run.start, fresh.last_run.left) == (True, 5, left)
+    committed = taper(start=5)
+    again = Therapy()
+    again.load({**found.dump(None), "last_run": committed.hash}, make_program, committed)
+    assert again.last_run is committed and committed.left == left
