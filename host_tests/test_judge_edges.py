@@ -225,6 +225,24 @@ def test_a_change_at_midnight_is_judged_by_the_24_hours_that_it_cuts(old, new, a
     assert code(running(old), new, case(Given(old))) == answer
 
 
+class CutOff(Given):
+    """Basal of which `ng` may not have been delivered: power was cut."""
+
+    def __init__(self, last, ng):
+        super().__init__(last)
+        self.ng = ng
+
+    def uncertain_ng(self, now):
+        return self.ng
+
+
+@pytest.mark.req("R-DOSE-2", "R-ALM-11")
+@pytest.mark.parametrize(("uncertain", "answer"), [(0, "STEP_CAP"), (9_999, "STEP_CAP"), (10_000, "OK")])
+def test_what_a_cut_left_uncertain_is_no_reason_to_refuse_a_change(uncertain, answer):
+    """110 mcg lie across the change, and 100 may: so much of it may not have been given."""
+    assert code(running(day_of(100_000)), day_of(60_000, 40_000), case(CutOff(day_of(100_000), uncertain))) == answer
+
+
 @pytest.mark.req("R-DOSE-2", "R-HOL-1")
 @pytest.mark.parametrize(("before", "answer"), [(50_000, "OK"), (50_001, "STEP_CAP")])
 def test_a_taper_after_a_shaped_day_is_judged_to_the_nanogram_from_its_first_millisecond(before, answer):
