@@ -182,9 +182,11 @@ class Firmware:
         return self.send(verb, dict(args, confirm=token))
 
     def caps(self):
-        """Answer of STAT? part=caps, without the way there."""
+        """{name: text} of STAT? part=caps, without the way there."""
         pump, now = self.pump, self.now()
-        return Answer("OK", dict(caps.find_caps(pump.therapy, pump.clock.today(), now) + caps.history(pump.therapy, now, pump.delivering)))
+        told = dict(caps.find_caps(pump.therapy, pump.clock.today(), now))
+        told.update(caps.history(pump.therapy, now, pump.delivering))
+        return told
 
     def stage(self, lines):
         """Put a program where PROG:NEW, PROG:SET and PROG:SEG would; its hash."""
