@@ -23,7 +23,6 @@ _VERSION = 1
 _TICKS, _US, _STEPPED, _WITNESS, _FLAGS, _BATTERY, _TEMPERATURE, _RTC_S, _RTC_MS, _RANDOM, _CAUSE, _QUEUED = range(12)
 _PORT_OPEN, _SERIAL_PENDING, _RTC_VALID = 1, 2, 4
 
-_READ_BYTES = 16
 _WRITE_BYTES = 128  # a pty that polls writable takes this much without blocking
 _EXIT_RESET = 3
 
@@ -44,7 +43,7 @@ class _Serial:
         if not self._hal.serial_pending():
             return 0
         count = 0
-        while count < _READ_BYTES and self._readable.poll(0):
+        while count < len(buffer) and self._readable.poll(0):
             byte = self._in.read(1)
             if not byte:
                 break
