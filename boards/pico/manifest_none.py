@@ -1,1 +1,0 @@
-freeze("$(PORT_DIR)/modules")
