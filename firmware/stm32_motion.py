@@ -127,23 +127,32 @@ class Engine:
 
 
 class Enable:
-    """Motor enable: a timer drops it after two seconds at most; while the deadline is not over, attend() starts it again."""
+    """Motor enable: a timer drops it after two seconds at most; while the deadline is not over, attend() starts it again.
+
+    While it is not fed the pin is no timer's: an output that is low, whatever the timer's comparator makes of a stop.
+    """
 
     def __init__(self, pin, timer, alternate):
         self._shot = OneShot(timer, _ENABLE_HZ, 1)
         self._deadline = Deadline()
-        _give_pin(pin, alternate)
+        self._alternate = alternate
+        self._given = False  # the pin is the timer's
+        self._pin = Pin(pin, Pin.OUT, value=0)
 
     def feed(self, ms):
         self._deadline.renew(ms)
-        if ms <= 0:
-            self._shot.stop()
         self.attend()
 
     def attend(self):
         left_ms = self._deadline.left()
         if left_ms:
             self._shot.start(min(left_ms, _ENABLE_MOST_MS) * (_ENABLE_HZ // 1000), 1)
+            if not self._given:
+                self._given = True
+                self._pin.init(Pin.ALT, alt=self._alternate)
+        elif self._given:
+            self._given = False
+            self._pin.init(Pin.OUT, value=0)
 
 
 class Encoder:
