@@ -28,7 +28,23 @@ def make_rp2():
     return hal_rp2.Hal(board.BOARD)
 
 
-MAKERS = {"linux": make_unix, "darwin": make_unix, "rp2": make_rp2}
+def make_esp32():
+    import board
+    import hal_esp32
+
+    return hal_esp32.Hal(board.BOARD)
+
+
+def make_stm32():
+    import board
+    import hal_stm32
+
+    return hal_stm32.Hal(board.BOARD)
+
+
+# By sys.platform; the stm32 port calls itself after its first board.
+MAKERS = {"linux": make_unix, "darwin": make_unix, "rp2": make_rp2, "esp32": make_esp32, "pyboard": make_stm32}
+FLASHED = ("rp2", "esp32", "pyboard")
 
 
 def main():
@@ -40,7 +56,7 @@ def main():
         raise SystemExit("no hal for platform %s: see firmware/README.md" % sys.platform)
     gc.threshold(_COLLECT_LOADING)
     hal = MAKERS[sys.platform]()
-    if hal.boot_cause == BOOT_MAINT and sys.platform == "rp2":
+    if hal.boot_cause == BOOT_MAINT and sys.platform in FLASHED:
         micropython.kbd_intr(3)  # MAINT: nothing was fed and nothing moves; the REPL opens, a power cycle leaves it
         return
     from doseloop.controller import Controller

@@ -25,6 +25,8 @@ _EMPTY_LEASE_US = const(8)
 _QUEUE_WORDS = const(8)
 _LEASE_WORDS = const(3)
 _RING = const(64)  # leases that wait in memory for a place in it
+_REFILL_MS = const(5)  # while some wait
+_REST_MS = const(1_000)
 
 # Encoded instructions, run out of turn.
 _MOV_ISR_X = const(0xA0C1)
@@ -195,6 +197,14 @@ class Engine:
             self._send(ring[at], ring[at + 1], ring[at + 2])
             self._first = (self._first + 1) % _RING
             self.waiting -= 1
+
+    def attend(self):
+        """Moves leases on; returns ms until it wants to again."""
+        self.refill()
+        return _REFILL_MS if self.waiting else _REST_MS
+
+    def late(self):
+        return 0  # the state machine keeps the time
 
     def room(self):
         self.refill()

@@ -78,6 +78,7 @@ class FakeBoard:
         self.leases = []  # [start_us, n, gap, period, pulses made]
         self.edges = []  # us of every pulse since boot
         self.engine_end = us
+        self.engine_late = 0  # steps the engine says it made too late
         self.rotor = 1000.0  # steps the head has turned, since long ago
         self.follow = 1.0  # how much of a step the rotor follows
         self.enabled_until = us
@@ -138,6 +139,9 @@ class FakeBoard:
         self.leases = []
         self.engine_end = self.us
         return len(self.edges)
+
+    def late(self):
+        return self.engine_late
 
     def stepped(self):
         return len(self.edges)

@@ -4,5 +4,6 @@
 freeze("$(PORT_DIR)/modules")
 module("board.py")
 package("doseloop", base_path="../../firmware")
+module("hal_common.py", base_path="../../firmware")
 module("hal_rp2.py", base_path="../../firmware")
 module("rp2_motion.py", base_path="../../firmware")

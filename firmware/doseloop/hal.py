@@ -9,6 +9,8 @@ Attributes and calls (all quantities are integers):
                         lease before, or now if the engine is idle; must not allocate
   room()                leases the engine's queue can still take without blocking
   revoke()              end after the pulse in progress, empty the queue; returns pulses made since boot, exactly
+  late()                steps since boot that left the engine beyond the board's jitter after their place; the places of
+                        what follows moved behind them. 0 where hardware keeps the time
   stepped()             pulses on the step pin since boot, counted on another path than put()
   witness()             encoder counts, 30 bits, wrapping
   feed(ms)              motor driver stays enabled for that long from now; 0 drops it at once

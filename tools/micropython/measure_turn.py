@@ -69,6 +69,9 @@ class Stub:
     def room(self):
         return 8
 
+    def late(self):
+        return 0
+
     def stepped(self):
         return self.steps
 

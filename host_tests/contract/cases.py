@@ -1,0 +1,186 @@
+"""The cases, each a function of one rig of rigs.py that raises AssertionError: test_contract.py gives them every family.
+
+Where software starts the steps an edge may be up to the board's jitter after its place, and what a case waits includes that.
+"""
+
+from rigs import intervals
+
+MS = 1000
+T = 40 * MS  # a period longer than any board's jitter
+TICKS = 1 << 30
+SLOW_DEADLINE_MS = 300  # an enable held by software is looked at this often at least
+
+
+def assert_in_place(rig, edges, gaps_us):
+    """Every edge at its place, counted from the first: no error adds up."""
+    assert len(edges) == len(gaps_us) + 1, f"{len(edges)} edges, not {len(gaps_us) + 1}"
+    place = edges[0]
+    for edge, gap in zip(edges[1:], gaps_us):
+        place += gap
+        assert abs(edge - place) <= rig.slack_us, f"an edge {edge - place} us off its place"
+
+
+def assert_no_burst(rig, edges, period_us):
+    shortest = min(intervals(edges))
+    assert shortest >= period_us * 3 // 4 - 2, f"two steps are {shortest} us apart, of a period of {period_us}"
+
+
+def a_lease_ends_by_itself(rig):
+    rig.run(("put", 5, 0, T), ("wait", 5 * 40 + 60))
+    assert len(rig.edges()) == 5
+    rig.wait(1000)
+    assert len(rig.edges()) == 5
+    assert rig.stepped() == 5
+    assert_in_place(rig, rig.edges(), [T] * 4)
+
+
+def a_hung_processor_makes_no_step_beyond_what_is_leased(rig):
+    rig.run(("put", 2, 0, T), ("put", 2, 0, T))
+    before = len(rig.edges())
+    rig.hang(1500)
+    made = len(rig.edges())
+    if rig.timed_by_hardware:
+        assert made == 4
+    else:
+        assert made - before <= 1, "software starts each step: a hung processor starts none"
+        assert made < 4
+
+
+def revoke_stops_within_one_step_and_tells_the_exact_count(rig):
+    count = rig.run(("put", 50, 0, T), ("put", 50, 0, T), ("wait", 400), ("revoke",))[-1]
+    at_once = len(rig.edges())
+    rig.wait(500)
+    assert len(rig.edges()) == at_once, "steps after revoke"
+    assert count == at_once == rig.stepped()
+    assert 8 <= count <= 10
+
+
+def the_count_survives_a_stop(rig):
+    first = rig.run(("put", 100, 0, T), ("wait", 300), ("revoke",))[-1]
+    second, stepped = rig.run(("put", 3, 0, T), ("wait", 300), ("revoke",), ("stepped",))[-2:]
+    assert second == stepped == first + 3 == len(rig.edges())
+    assert rig.revoke() == second, "with nothing to end, the same"
+
+
+def a_revoked_chain_leaves_nothing_behind(rig):
+    rig.run(("put", 0, 5_000_000, 0), ("put", 9, 0, T), ("wait", 50), ("revoke",))
+    rig.run(("put", 3, 0, T), ("wait", 3 * 40 + 60))
+    assert len(rig.edges()) == 3
+    assert_in_place(rig, rig.edges(), [T] * 2)
+
+
+def chained_leases_tile_time_exactly(rig):
+    rig.run(("put", 3, 0, T), ("put", 0, 70 * MS, 0), ("put", 2, 50 * MS, 60 * MS), ("put", 4, 0, 30 * MS), ("wait", 700))
+    assert_in_place(rig, rig.edges(), [T, T, 180 * MS, 60 * MS, 30 * MS, 30 * MS, 30 * MS, 30 * MS])
+    assert rig.run(("late",)) == [0]
+
+
+def a_long_chain_does_not_drift(rig):
+    rig.run(*[("put", 1, 0, 10 * MS)] * 60, ("wait", 400), *[("put", 3, 0, 10 * MS)] * 10, ("wait", 650))
+    assert_in_place(rig, rig.edges(), [10 * MS] * 89)
+
+
+def a_lease_without_pulses_only_waits(rig):
+    rig.run(("put", 1, 0, T), ("put", 0, 300 * MS, 0), ("wait", 300))
+    assert len(rig.edges()) == 1
+    rig.run(("put", 1, 0, T), ("wait", 200))
+    assert_in_place(rig, rig.edges(), [340 * MS])
+
+
+def a_chain_that_ran_dry_starts_anew_without_a_burst(rig):
+    rig.run(("put", 3, 0, T), ("wait", 400), ("put", 3, 0, T), ("wait", 200))
+    edges = rig.edges()
+    assert len(edges) == 6
+    assert_in_place(rig, edges[:3], [T] * 2)
+    assert_in_place(rig, edges[3:], [T] * 2)
+    assert edges[3] - edges[2] >= 260 * MS, "what was missed is not made up"
+
+
+def late_is_told_and_never_caught_up_by_a_burst(rig):
+    rig.run(("put", 20, 0, T), ("wait", 100))
+    rig.hang(290)
+    late = rig.run(("wait", 20 * 40 + 400), ("late",))[-1]
+    edges = rig.edges()
+    assert len(edges) == 20
+    assert_no_burst(rig, edges, T)
+    if rig.timed_by_hardware:
+        assert_in_place(rig, edges, [T] * 19)
+        assert late == 0
+    else:
+        assert late == 1, "one hang, one step that was late"
+        assert max(intervals(edges)) > 200 * MS
+
+
+def ticks_wrap(rig):
+    answers = rig.run(("ticks_ms",), ("put", 10, 0, 10 * MS), ("wait", 200), ("ticks_ms",), ("revoke",))
+    before, after, made = answers[0], answers[3], answers[4]
+    assert after < before < TICKS, "the ticks have wrapped"
+    assert 200 <= (after - before) % TICKS < 300
+    assert made == 10
+    assert_in_place(rig, rig.edges(), [10 * MS] * 9)
+
+
+def room_never_lies(rig):
+    count = rig.run(("fill", 1, 0, 10 * MS, 80), ("wait", 1000))[0]
+    assert count >= 8, "room for a turn of the loop"
+    assert len(rig.edges()) == count
+    assert_in_place(rig, rig.edges(), [10 * MS] * (count - 1))
+    assert rig.run(("room",))[0] >= 8, "and again when all is done"
+
+
+def enable_drops_unless_fed(rig):
+    assert not rig.enabled(), "off until it is first fed"
+    rig.run(("feed", 1500), ("wait", 100))
+    assert rig.enabled()
+    rig.run(("feed", 1500), ("wait", 1000), ("feed", 1500), ("wait", 1000))
+    assert rig.enabled(), "renewed in time"
+    rig.wait(500 + SLOW_DEADLINE_MS)
+    assert not rig.enabled()
+
+
+def feeding_zero_drops_the_enable_at_once(rig):
+    rig.run(("feed", 5000), ("wait", 50))
+    assert rig.enabled()
+    rig.run(("feed", 0), ("wait", 5))
+    assert not rig.enabled()
+
+
+def the_witness_follows_what_the_driver_moves(rig):
+    steps = rig.board["steps_per_turn"] // 16
+    counts = rig.board["encoder_counts_per_turn"] // 16
+    before, *_, after = rig.run(("witness",), ("feed", 3000), ("put", steps, 0, 5 * MS), ("wait", steps * 5 + 200), ("witness",))
+    assert len(rig.edges()) == steps
+    assert abs((after - before) % TICKS - counts) <= rig.board["witness_slack_counts"]
+    rig.run(("feed", 0), ("put", 20, 0, 5 * MS), ("wait", 200))
+    assert rig.witness() == after, "without enable nothing turns"
+
+
+def the_port_switch_is_read(rig):
+    rig.set_port(closed=True)
+    assert rig.run(("wait", 60), ("port_open",))[-1] is False
+    rig.set_port(closed=False)
+    assert rig.run(("wait", 60), ("port_open",))[-1] is True
+
+
+CASES = {
+    case.__name__: case
+    for case in (
+        a_lease_ends_by_itself,
+        a_hung_processor_makes_no_step_beyond_what_is_leased,
+        revoke_stops_within_one_step_and_tells_the_exact_count,
+        the_count_survives_a_stop,
+        a_revoked_chain_leaves_nothing_behind,
+        chained_leases_tile_time_exactly,
+        a_long_chain_does_not_drift,
+        a_lease_without_pulses_only_waits,
+        a_chain_that_ran_dry_starts_anew_without_a_burst,
+        late_is_told_and_never_caught_up_by_a_burst,
+        ticks_wrap,
+        room_never_lies,
+        enable_drops_unless_fed,
+        feeding_zero_drops_the_enable_at_once,
+        the_witness_follows_what_the_driver_moves,
+        the_port_switch_is_read,
+    )
+}
+NEAR_WRAP = {"ticks_wrap"}  # cases that begin shortly before the ticks wrap
