@@ -83,7 +83,7 @@ class Stub:
     def nothing(self, *values):
         return None
 
-    feed = tone = watchdog = rtc_set = rtc = temperature = nothing
+    feed = guard_port = tone = watchdog = rtc_set = rtc = temperature = nothing
 
     def port_open(self):
         return False
