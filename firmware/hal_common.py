@@ -14,13 +14,14 @@ from machine import WDT, Pin
 from doseloop.alarms import SIGNALS, TEST
 from doseloop.hal import TICKS_MASK, ticks_add, ticks_diff
 from doseloop.store import FileStore
-from doseloop.units import const
+from doseloop.units import collect_garbage, const
 
 _IDLE_MOST_MS = const(4_000)  # then the loop turns
 _EDGE_SLICE_MS = const(20)  # an edge of the port switch ends an idle within this
 _RTC_YEAR_SET = const(2025)  # an unset clock shows an earlier year
 _EPOCH_2000 = const(946_684_800)  # unix seconds of 2000-01-01, where some ports begin to count
 _TONE_SLICE_MS = const(25)
+_QUIET_MS = const(60)  # a host that asks again asks sooner
 _CHUNK = const(64)  # a packet of USB
 _SLOW_WRITE_MS = const(5)
 TONE_HZ = const(800)  # IEC 60601-1-8: 150 to 1000 Hz
@@ -42,6 +43,7 @@ class Serial:
         self._writable = select.poll()
         self._writable.register(sys.stdout, select.POLLOUT)
         self._careful = 0  # bytes still to be sent singly
+        self.heard = False  # a line came since tidy() last collected its garbage
 
     def pending(self, ms=0):
         """True as soon as there is a byte to read, False after ms without one."""
@@ -51,6 +53,9 @@ class Serial:
 
     def read(self, buf):
         """Fills buf with what has come, returns how many bytes."""
+        if not self.pending():
+            return 0
+        self.heard = True
         ask, take, one = self._readable.ipoll, self._in.readinto, self._one
         for count in range(len(buf)):
             for _ in ask(0):
@@ -213,13 +218,21 @@ class BoardHal:
 
     def idle(self, ms):
         """Sleeps ms, or until a byte or an edge of the port switch comes."""
-        end = time.ticks_add(time.ticks_ms(), min(ms, _IDLE_MOST_MS))
+        now = time.ticks_ms()
+        end, quiet = time.ticks_add(now, min(ms, _IDLE_MOST_MS)), time.ticks_add(now, _QUIET_MS)
         while not self._port_edge:
             slice_ms = min(self.attend(), _EDGE_SLICE_MS)
             left = time.ticks_diff(end, time.ticks_ms())
             if self.serial.pending(max(0, min(left, slice_ms))) or left <= 0:
                 return
+            if self.serial.heard and time.ticks_diff(quiet, time.ticks_ms()) < 0:
+                self._tidy()
         self._port_edge = False
+
+    def _tidy(self):
+        """What the last lines left behind goes while nobody waits for an answer: a collection takes a Pico some 10 ms."""
+        self.serial.heard = False
+        collect_garbage()
 
     def code_hash(self):
         """Names the content of the image; tools/image.py froze it in. An image built otherwise has none."""
