@@ -104,8 +104,8 @@ def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Pat
 
 def frozen_bytes(out: Path) -> int:
     """Flash that the frozen modules take, MicroPython's own few start-up modules included: the sections of their object file."""
-    objects = sorted(out.rglob("frozen_content.c.obj"))
-    asked = subprocess.run(["arm-none-eabi-size", *map(str, objects[:1])], capture_output=True, text=True, check=False)
+    found = [path for path in out.rglob("frozen_content.c.o*") if path.suffix in (".o", ".obj")]
+    asked = subprocess.run(["arm-none-eabi-size", *map(str, found)], capture_output=True, text=True, check=False)
     lines = asked.stdout.splitlines()
     return int(lines[1].split()[0]) if asked.returncode == 0 and len(lines) == 2 else 0
 
