@@ -1,6 +1,7 @@
 # doseloop: every target sets up what it needs in .venv, also from a fresh clone.
 #   PYTHON=python3.12        another Python (3.10 or newer) for .venv
 #   MICROPYTHON=/path/to/it  another build of the MicroPython unix port
+#   MICROPYTHON_DIR=/path    a MicroPython checkout with its submodules, to build images from
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +14,8 @@ EVENTS ?= 60
 SEED ?= 1
 FIRST ?= 0
 JOBS ?= 2
+BOARD ?= pico
+export MICROPYTHON_DIR
 
 .PHONY: help bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal smoke image clean
 .DEFAULT_GOAL := help
@@ -28,6 +31,7 @@ help:
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
+	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
 	@echo "make clean      remove .venv and build/"
 
 $(PY):
@@ -89,7 +93,7 @@ equal: $(VENV)/.bench
 	$(PY) tools/equal.py
 
 image: $(VENV)/.pico
-	$(PY) tools/image.py
+	$(PY) tools/image.py --board $(BOARD)
 
 smoke: $(VENV)/.pico
 	$(PY) tools/smoke.py

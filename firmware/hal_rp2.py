@@ -25,8 +25,8 @@ _KEEP_MS = const(500)
 class Hal(BoardHal):
     """See doseloop/hal.py for the contract."""
 
-    def __init__(self, board):
-        super().__init__(board, _boot_cause())
+    def __init__(self, board, boot_cause=None):
+        super().__init__(board, take_boot_cause() if boot_cause is None else boot_cause)
         self._battery = ADC(Pin(board["battery_pin"]))
         self._full_scale_mv = board["battery_full_scale_mv"]
         self._keeper = Timer()
@@ -65,7 +65,7 @@ class Hal(BoardHal):
         return None
 
     def reset(self, cause):
-        machine.mem32[_scratch()] = _SCRATCH_MARK | cause
+        mark_cause(cause)
         machine.reset()
 
 
@@ -73,8 +73,13 @@ def _scratch():
     return _SCRATCH_RP2350 if "RP2350" in os.uname().machine else _SCRATCH_RP2040
 
 
-def _boot_cause():
-    """Why we started: our own mark, else the watchdog, else power."""
+def mark_cause(cause):
+    """What the next start is to take as its cause, if no power cut comes before it."""
+    machine.mem32[_scratch()] = _SCRATCH_MARK | cause
+
+
+def take_boot_cause():
+    """Why we started; asked once, before a pin is touched, as it clears the mark. It is our own mark, else the watchdog, else power."""
     mark = machine.mem32[_scratch()]
     machine.mem32[_scratch()] = 0
     if mark & ~_CAUSE_MASK == _SCRATCH_MARK:
