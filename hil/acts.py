@@ -38,7 +38,6 @@ from hil.pump import Counts
 from hil.quantity import span_text
 from hil.result import Measurement
 from hil.steps import local_seconds
-from hil.targets.unix import UnixTarget
 
 MINUTE_MS = 60_000
 LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, SetClock, Type)  # alarms may have come or gone
@@ -202,35 +201,32 @@ class Acts:
 
     # ---- the rig
 
-    def _rig(self) -> UnixTarget:
-        target = self._play.target
-        if not isinstance(target, UnixTarget):
+    def _rig(self) -> Rig:
+        rig = self._play.target.rig
+        if rig is None:
             raise BenchError("this step acts on the simulated rig and there is none")
-        return target
+        return rig
 
     def _fault(self, action: Fault, where: str) -> None:
-        target = self._rig()
-        target.rig.fault(action.name, **action.params)
-        self._woken(target, action.name)
+        self._rig().fault(action.name, **action.params)
+        self._woken(action.name)
         params = " ".join(f"{name}={value}" for name, value in action.params.items())
         self._play.outcome(where, f"fault {action.name} {params}".strip(), True)
 
     def _clear(self, action: Clear, where: str) -> None:
-        target = self._rig()
-        target.rig.clear(action.name)
-        self._woken(target, action.name)
+        self._rig().clear(action.name)
+        self._woken(action.name)
         self._play.outcome(where, f"fault {action.name} ends", True)
 
-    def _woken(self, target: UnixTarget, fault: str) -> None:
+    def _woken(self, fault: str) -> None:
         """An edge of the port switch wakes the firmware; a bolus that it ends is over for the oracle too."""
-        if fault.startswith("port_"):
-            target.wake()
-            target.take_input()
-            if target.rig.inputs().port_open:
-                self._follower.end_push()
+        port = fault.startswith("port_")
+        self._play.target.rig_changed(port)
+        if port and self._rig().inputs().port_open:
+            self._follower.end_push()
 
     def _person(self, action: Person, where: str) -> None:
-        rig = self._rig().rig
+        rig = self._rig()
         if action.act == "withdraw":
             detail = f"{rig.withdraw(float(action.volume_nl or 0)) / 1e6:.3f} mL came out"
         elif action.act == "fill":
@@ -252,12 +248,12 @@ class Acts:
         acts[act]()
 
     def _power_cut(self, action: PowerCut, where: str) -> None:
-        play, target = self._play, self._rig()
+        play, rig = self._play, self._rig()
         play.clock_kept = action.clock_kept
         if play.expectation is not None:
-            play.expectation.cut(play.now_us, target.rig.engine.total)
+            play.expectation.cut(play.now_us, rig.engine.total)
         play.expected_restarts = 1
-        target.power_cut(action.outage_ms, action.clock_kept)
+        play.target.power_cut(action.outage_ms, action.clock_kept)
         play.reopen()
         if play.expectation is not None and play.ordered_run:
             play.expectation.run(play.now_us)
@@ -266,7 +262,7 @@ class Acts:
 
     def _hang(self, action: Hang, where: str) -> None:
         self._play.expected_restarts = 1
-        self._rig().hang()
+        self._play.target.hang()
         self._play.outcome(where, "the processor hangs", True)
 
     def _set_clock(self, action: SetClock, where: str) -> None:
@@ -315,8 +311,8 @@ class Acts:
             "balance_nl": weighed.volume_nl if weighed else nan,
             "basal_steps": float(counts.basal),
             "bolus_steps": float(counts.bolus),
-            "pulses": float(target.rig.engine.total) if isinstance(target, UnixTarget) else nan,
-            "tip_ng": target.rig.tip_ng if isinstance(target, UnixTarget) else nan,
+            "pulses": float(target.rig.engine.total) if target.rig is not None else nan,
+            "tip_ng": target.rig.tip_ng if target.rig is not None else nan,
             "programmed_ng": play.expectation.dose_ng(play.now_us) if play.expectation is not None else 0.0,
             "time_s": target.now_ms() / 1000,
         }

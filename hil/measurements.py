@@ -7,7 +7,6 @@ from hil.recorder import Recorder
 from hil.result import Measurement, Result
 from hil.scenario import Scenario
 from hil.targets.base import Target
-from hil.targets.unix import UnixTarget
 
 NL_PER_STEP = 10.0  # of the reference rig
 
@@ -62,7 +61,7 @@ def _between_witnesses(result: Result, scenario: Scenario) -> list[Measurement]:
 
 def _steps(result: Result, scenario: Scenario, target: Target, recorder: Recorder) -> list[Measurement]:
     """The step error needs the edges, which only the simulated rig (or a logic analyser) has."""
-    if not isinstance(target, UnixTarget) or recorder.expectation is None:
+    if target.rig is None or recorder.expectation is None:
         return []
     edges_us = target.rig.edges_us()
     result.max_step_error = recorder.expectation.step_error(edges_us, target.now_ms() * 1000)
@@ -74,7 +73,7 @@ def _steps(result: Result, scenario: Scenario, target: Target, recorder: Recorde
 def _at_the_tip(result: Result, scenario: Scenario, target: Target, recorder: Recorder) -> list[Measurement]:
     """Dose out of the catheter, and how even it stayed while another concentration came through the line (R-CON-3)."""
     tip_ng, last = recorder.tip_ng(), result.samples[-1]
-    if not isinstance(target, UnixTarget) or tip_ng is None or recorder.expectation is None or recorder.zero_ms is None:
+    if target.rig is None or tip_ng is None or recorder.expectation is None or recorder.zero_ms is None:
         return []
     result.tip_ng = round(tip_ng)
     result.tips = tip.curves(target.rig, recorder.expectation.dose_ng, recorder.zero_ms * 1000, recorder.refills)

@@ -10,7 +10,6 @@ from hil.expectation import Expectation
 from hil.pump import Counts, Pump, leading_int
 from hil.result import AlarmSpan, Result, Sample
 from hil.targets.base import Target
-from hil.targets.unix import UnixTarget
 from hil.weighing import Weighed, Weighing
 
 NL_PER_ML = 1_000_000
@@ -38,7 +37,7 @@ class Recorder:
         self.zero_ms = self._target.now_ms()
         self.expectation = expectation
         self._first = self._pump.counts()
-        if isinstance(self._target, UnixTarget):
+        if self._target.rig is not None:
             self._true_zero_nl = self._target.rig.delivered_nl
             self._tip_zero_ng = self._target.rig.tip_ng
             expectation.base(self._target.rig.engine.total)
@@ -107,11 +106,11 @@ class Recorder:
 
     def _true_nl(self) -> float | None:
         """What the simulated rig really gave; nobody knows that of a real one."""
-        return self._target.rig.delivered_nl - self._true_zero_nl if isinstance(self._target, UnixTarget) else None
+        return self._target.rig.delivered_nl - self._true_zero_nl if self._target.rig is not None else None
 
     def tip_ng(self) -> float | None:
         """What left the catheter tip; the simulated rig follows each slug of drug through the line."""
-        return self._target.rig.tip_ng - self._tip_zero_ng if isinstance(self._target, UnixTarget) else None
+        return self._target.rig.tip_ng - self._tip_zero_ng if self._target.rig is not None else None
 
     # ---- alarms and refusals
 
