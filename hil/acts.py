@@ -21,7 +21,9 @@ from hil.actions import (
     Measure,
     Person,
     PowerCut,
+    Prompt,
     Repeat,
+    Reset,
     Send,
     SetClock,
     Step,
@@ -31,6 +33,7 @@ from hil.errors import BenchError, BenchUnusable, Refused
 from hil.follower import Follower
 from hil.frames import seal
 from hil.judging import code_of, unmet, written
+from hil.pin_figures import Hang as Hung
 from hil.plant.rig import Rig
 from hil.play import DAY_MS, Play
 from hil.prescription import Program
@@ -40,7 +43,7 @@ from hil.result import Measurement
 from hil.steps import local_seconds
 
 MINUTE_MS = 60_000
-LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, SetClock, Type)  # alarms may have come or gone
+LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, Reset, SetClock, Type)  # alarms may have come or gone
 
 
 class Acts:
@@ -62,6 +65,8 @@ class Acts:
             SetClock: self._set_clock,
             PowerCut: self._power_cut,
             Hang: self._hang,
+            Reset: self._reset,
+            Prompt: self._prompt,
             Hello: self._hello,
             LoseReplies: self._lose_replies,
             Type: self._type,
@@ -261,9 +266,25 @@ class Acts:
         play.outcome(where, f"power cut for {span_text(action.outage_ms)}, clock {clock}", True)
 
     def _hang(self, action: Hang, where: str) -> None:
-        self._play.expected_restarts = 1
-        self._play.target.hang()
-        self._play.outcome(where, "the processor hangs", True)
+        play = self._play
+        play.expected_restarts = 1
+        in_bolus = play.expectation is not None and play.expectation.pushing(play.now_us)
+        play.hangs.append(Hung(play.now_us * 1000, in_bolus))
+        play.target.hang()
+        play.outcome(where, "the processor hangs", True)
+
+    def _reset(self, action: Reset, where: str) -> None:
+        play = self._play
+        play.expected_restarts = 1
+        play.target.press_reset()
+        play.reopen()
+        play.outcome(where, "the RUN pin is pulled low", True)
+
+    def _prompt(self, action: Prompt, where: str) -> None:
+        printed = self._play.target.open_prompt(action.command)
+        missed = [words for words in action.says if words not in printed]
+        what = " ".join(word for word in action.command if word != "{port}")
+        self._play.outcome(where, what, not missed, f"{missed} not in {printed[-300:]!r}" if missed else printed.strip()[-120:])
 
     def _set_clock(self, action: SetClock, where: str) -> None:
         play = self._play
@@ -315,6 +336,8 @@ class Acts:
             "tip_ng": target.rig.tip_ng if target.rig is not None else nan,
             "programmed_ng": play.expectation.dose_ng(play.now_us) if play.expectation is not None else 0.0,
             "time_s": target.now_ms() / 1000,
+            "driven": float(target.rig.enabled) if target.rig is not None else nan,
+            "beeps": float(pins.sounds) if (pins := target.pins()) is not None else nan,
         }
 
     def _since(self, mark: str | None) -> dict[str, float]:

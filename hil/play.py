@@ -8,6 +8,7 @@ from hil.errors import TargetError
 from hil.expectation import Expectation
 from hil.fluids import Fluids
 from hil.link import Restarted
+from hil.pin_figures import Hang
 from hil.plant.rig import Rig
 from hil.prescription import Program
 from hil.pump import Pump, leading_int
@@ -43,6 +44,7 @@ class Play:
         self.unexpected_restarts = 0
         self.note = ""  # of the step in hand, for its first outcome
         self.ordered_run = False  # a person wants it to run (RUN, no STOP since)
+        self.hangs: list[Hang] = []
         self._progress = progress
         self._planned_ms = planned_ms
         self._begun_ms = 0
@@ -105,6 +107,8 @@ class Play:
                 return
             try:
                 self.pump.open()
+                if self.expectation is not None:
+                    self.recorder.base_pins()
                 self._bridge_again()
             except Restarted:
                 continue

@@ -43,7 +43,7 @@ class PulseCounter(StepEngine):
         if self.total < 2:
             return 0.0
         period_us = self._times_us[-1] - self._times_us[-2]
-        return 1e6 / period_us if 0 < period_us and self.now_us - self._times_us[-1] <= max(2 * period_us, STANDS_US) else 0.0
+        return 1e6 / period_us if period_us > 0 and self.now_us - self._times_us[-1] <= max(2 * period_us, STANDS_US) else 0.0
 
     def put(self, n: int, gap_us: int, period_us: int) -> None:
         raise LeaseError("this rig is driven by its pins: it takes no leases")

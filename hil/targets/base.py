@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hil.channel import Channel
 from hil.errors import BenchError
+from hil.pin_figures import Pins
 from hil.plant.rig import Rig
 
 SIMULATED = "SIMULATED"
@@ -82,6 +83,18 @@ class Target(ABC):
     def flow_since_ms(self) -> int:
         """When the motor last began to be driven, after it had rested."""
         raise self._cannot("look into")
+
+    def pins(self) -> Pins | None:
+        """What a listener on the pins saw, apart from the rig; None: there is none."""
+        return None
+
+    def pin_pulses(self) -> int | None:
+        """Pulses on the step pin since the last boot, by that listener."""
+        return None
+
+    def open_prompt(self, command: Sequence[str]) -> str:
+        """Run a program beside the pump that uses its serial line ({port}); gives what it printed."""
+        raise self._cannot("run a program on the line of")
 
     def _cannot(self, what: str) -> BenchError:
         return BenchError(f"this step wants to {what} the pump, and {self.name} offers no way to do it")

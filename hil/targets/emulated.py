@@ -12,19 +12,23 @@ import runpy
 import select
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.channel import Channel, SerialChannel, open_serial
+import numpy as np
+
+from hil.channel import Channel, open_serial
 from hil.errors import TargetError
+from hil.pin_figures import Pins
 from hil.plant.pins import PinRig
 from hil.targets.base import EMULATED, Target
 from hil.targets.process import REPO, PtyPair
 
 if TYPE_CHECKING:
-    from hil.targets.rp2040 import Chip, FlashTimes
+    from hil.targets.rp2040 import Chip
     from hil.targets.wiring import RigWiring
 
 BOARD_FILE = REPO / "boards" / "pico" / "board.py"
@@ -33,10 +37,12 @@ IMAGE_VARIABLE = "DOSELOOP_IMAGE"  # a UF2 to boot instead of the one that is bu
 PACKAGES = "run `pip install -e '.[bench,pico]'` in this environment (or `make emulated`, which does)"
 BUILD_LIMIT_S = 1800
 ENUMERATION_MS = 2000
+USB_POLL_US = 5000  # an idle chip is a third slower to emulate at 1000; an answer may come so much later
 TAKEN_IN_MS = 60  # a change of the port switch has reached the firmware's loop
 RESET_MS = 20  # the RUN pin is held so long
 PTY_S = 0.2  # bytes need at most so long through a pty
 EMPTY_MS = 5
+PROMPT_LIMIT_S = 120
 
 
 @cache
@@ -63,11 +69,11 @@ def find_image() -> Path:
     return Path(lines[-1])
 
 
-def make_chip(image: Path, wiring: RigWiring, flash: FlashTimes | None) -> Chip:
+def make_chip(image: Path, wiring: RigWiring, flash: str) -> Chip:
     """The emulator, imported only here: it is no part of a bench that needs none."""
-    from hil.targets.rp2040 import Chip, FlashTimes
+    from hil.targets.rp2040 import FLASH, Chip
 
-    return Chip(image, wiring, flash or FlashTimes())
+    return Chip(image, wiring, FLASH[flash], USB_POLL_US)
 
 
 class EmulatedChannel:
@@ -83,12 +89,19 @@ class EmulatedChannel:
 
     def receive(self, timeout_s: float) -> bytes:
         end_ns = self._target.now_ns() + int(timeout_s * 1e9)
-        while True:
-            if waiting := self._port.in_waiting:
-                return bytes(self._port.read(waiting))
+        while not (data := self._take()):
             if self._target.now_ns() >= end_ns:
-                return b""
+                break
             self._target.run_to(end_ns)
+        return data
+
+    def _take(self) -> bytes:
+        """What has come; bytes on their way through the pty are waited for, and the chip with them."""
+        if self._target.unread and select.select([self._port.fileno()], [], [], PTY_S)[0]:
+            data = bytes(self._port.read(self._port.in_waiting))
+            self._target.unread -= len(data)
+            return data
+        return b""
 
     def close(self) -> None:
         self._port.close()
@@ -103,7 +116,7 @@ class EmulatedTarget(Target):
     hours = False
     keeps_clock = False  # the RP2040's clock does not survive a reset
 
-    def __init__(self, rig: PinRig | None = None, *, image: Path | None = None, flash: FlashTimes | None = None) -> None:
+    def __init__(self, rig: PinRig | None = None, *, image: Path | None = None, flash: str = "typical") -> None:
         self.rig: PinRig = rig or PinRig()
         self.image = image or find_image()
         try:
@@ -118,6 +131,7 @@ class EmulatedTarget(Target):
         self._unix_zero = float(self.rig.config.rtc_unix_s)
         self.pty: PtyPair | None = PtyPair()
         self.serial_path = self.pty.path
+        self.unread = 0  # bytes the pump said and no host has read
         self._channel: EmulatedChannel | None = None
         self.chip.hear = self._from_chip
         self.chip.feed = self._feed
@@ -133,7 +147,7 @@ class EmulatedTarget(Target):
         while not connected and self.now_ns() < end_ns:
             self.run_to(min(end_ns, self.now_ns() + 1_000_000))
         if not connected:
-            raise TargetError(f"{self.image.name} did not come up on USB within {ENUMERATION_MS} ms of its own time: is it an image for a Pico?")
+            raise TargetError(f"{self.image.name} did not come up on USB in {ENUMERATION_MS} ms of its own: is it an image for a Pico?")
 
     def channel(self) -> Channel:
         if self._channel is None:
@@ -169,6 +183,12 @@ class EmulatedTarget(Target):
         from importlib import metadata
 
         return {"emulator": f"rp2040py {metadata.version('rp2040py')}", "image": self.image.name}
+
+    def fresh_line(self) -> Channel:
+        """A line of its own for a process that was forked off: the one before belongs to the parent."""
+        self.pty = PtyPair()
+        self.serial_path, self.unread, self._channel = self.pty.path, 0, None
+        return self.channel()
 
     def close(self) -> None:
         if self._channel is not None:
@@ -209,6 +229,29 @@ class EmulatedTarget(Target):
     def flow_since_ms(self) -> int:
         return self.rig.driven_since_us // 1000
 
+    # ---- what its pins showed
+
+    def pins(self) -> Pins:
+        edges = np.array(self.wiring.edges_ns, dtype=np.int64)
+        return Pins(edges, tuple(self.wiring.enable), self.chip.lost_cycles, len(self.wiring.sounds))
+
+    def pin_pulses(self) -> int:
+        return self.wiring.pulses_since_boot
+
+    def open_prompt(self, command: Sequence[str]) -> str:
+        """The chip runs on while the program does; the bench does not read the line meanwhile."""
+        words = [word.replace("{port}", self.serial_path) for word in command]
+        with tempfile.TemporaryFile() as out:
+            program = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            end_ns = self.now_ns() + PROMPT_LIMIT_S * 1_000_000_000
+            while program.poll() is None and self.now_ns() < end_ns:
+                self.run_to(self.now_ns() + EMPTY_MS * 1_000_000)
+            program.kill()
+            program.wait()
+            out.seek(0)
+            self.unread = 0
+            return out.read().decode("utf-8", "replace")
+
     def _reset(self, cause: Any) -> None:
         from hil.targets.lockstep import POWER, WATCHDOG
         from hil.targets.rp2040 import BY_WATCHDOG
@@ -234,4 +277,4 @@ class EmulatedTarget(Target):
         """What nobody reads in time is lost, as where no terminal is open."""
         if self.pty is not None:
             with contextlib.suppress(BlockingIOError):
-                os.write(self.pty.master, data)
+                self.unread += os.write(self.pty.master, data)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import rp2040py.native._rp2040 as native
 
-USB_POLL_US = 1000
+USB_POLL_US = 1000  # the emulated host asks for bytes this often
 JOINED_WORDS = 8  # of a queue that takes both directions' places
 NS_PER_CYCLE = 8
 REBASE_NS = 1000  # a longer lag than truncation makes: the block stood still meanwhile
@@ -34,10 +34,10 @@ class TruePIO(_Base):  # type: ignore[misc]
     behind = 0  # cycles of the jump still to come, while it is walked
     _lag_ns = 0.0  # of the chip's clock against this block's cycles
 
-    def advance(self, cycles: int) -> None:
+    def advance(self, cycles: int, _advance: Callable[[Any, int], None] = _Base.advance) -> None:
         if cycles > 8:
             cycles = self._walk(cycles + self._cut_off(cycles))
-        _Base.advance(self, cycles)
+        _advance(self, cycles)
 
     def _cut_off(self, cycles: int) -> int:
         """Whole cycles that the jumps so far were cut short by: the emulator drops each one's fraction."""
@@ -102,8 +102,7 @@ class FlashTimes:
     page_ms: float = 0.4
 
 
-WORST_FLASH = FlashTimes(400.0, 3.0)  # the same chip at its worst
-NO_STALL = FlashTimes(0.0, 0.0)
+FLASH = {"typical": FlashTimes(), "worst": FlashTimes(400.0, 3.0)}
 
 
 def board_spec(image: Path, wiring: Wiring) -> Any:
@@ -112,9 +111,9 @@ def board_spec(image: Path, wiring: Wiring) -> Any:
     return dataclasses.replace(spec, extras=(*spec.extras, lambda: wiring))
 
 
-def correct(mcu: Any) -> None:
+def correct(mcu: Any, usb_poll_us: int = USB_POLL_US) -> None:
     """Make a chip that was just built a bench's chip."""
-    mcu.usb_ctrl.read_delay_microseconds = USB_POLL_US
+    mcu.usb_ctrl.read_delay_microseconds = usb_poll_us
     mcu.pio[0].machines[0].tx_fifo = FIFO(JOINED_WORDS)
 
 
@@ -126,9 +125,9 @@ def pin_ns(mcu: Any) -> int:
 class Chip(BaseDevice):
     """A Pico. `hear` takes what comes over its USB serial line, `told_reset` each reset's cause before it boots again."""
 
-    def __init__(self, image: Path, wiring: Wiring, flash: FlashTimes = FlashTimes()) -> None:
+    def __init__(self, image: Path, wiring: Wiring, flash: FlashTimes = FlashTimes(), usb_poll_us: int = USB_POLL_US) -> None:
         super().__init__(board=board_spec(image, wiring))
-        correct(self.mcu)
+        correct(self.mcu, usb_poll_us)
         self.hear: Callable[[bytes], None] = lambda data: None
         self.told_reset: Callable[[Any], None] = lambda cause: None
         self.feed: Callable[[], None] = lambda: None  # asked often: what came for the line meanwhile
@@ -148,6 +147,11 @@ class Chip(BaseDevice):
     def now_ns(self) -> int:
         """Since it was first powered."""
         return int(self.mcu.clock.nanos)
+
+    @property
+    def lost_cycles(self) -> int:
+        """Times that PIO lost cycles of an idle jump; never, with TruePIO."""
+        return sum(int(pio.backlog_drops) for pio in self.mcu.pio)
 
     def boot(self) -> None:
         """Power on."""

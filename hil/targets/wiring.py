@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hil.plant.pins import PinRig
-from hil.targets.rp2040 import pin_ns
+from hil.targets.rp2040 import NS_PER_CYCLE, pin_ns
 
-ROTOR_NS = 180_000  # the rotor follows by one count in this time: faster than the head's top rate, slow enough to be sampled
+ROTOR_NS = 150_000  # a count stays this long at least: less than at the head's top rate (195 us), more than a look of the decoder (140)
 # The rotor's two channels, B before A when it turns forward, as a decoder counts them up.
 QUADRATURE = ((False, False), (False, True), (True, True), (True, False))
+DECODER_BLOCK = 1  # of PIO
 ADC_TOP = 4095
 FIRST_ADC_PIN = 26
 TONE_GAP_NS = 5_000_000  # a longer silence parts two sounds; the tone itself changes each 0.6 ms
@@ -44,6 +45,7 @@ class RigWiring:
         self.pulses_since_boot = 0
         self.outage_ns = 0  # time that passed while the chip had no power
         self._shown = 0  # the rotor's place on its two channels
+        self._shown_since = 0  # cycle of the decoder's block: an input set while the processor sleeps is seen from the jump's begin on
         self._mcu: Any = None
         self._rotor: Any = None
         self._bounce: Any = None
@@ -78,7 +80,7 @@ class RigWiring:
         self._drive(False)
         self._mcu.gpio[self.board["step_pin"]].set_input_value(False)
         self.rig.boot()
-        self.pulses_since_boot = 0
+        self.pulses_since_boot = self._shown_since = 0
 
     def catch_up(self) -> None:
         """Bring the rig to now."""
@@ -112,23 +114,33 @@ class RigWiring:
     def _follow_rotor(self) -> None:
         """One count after the other, as far as the rotor has turned; a rotor that turns by itself is looked at again and again."""
         if self._shown != self.rig.rotor.witness():
-            self._rotor.schedule(ROTOR_NS)
+            self._rotor.schedule(NS_PER_CYCLE)
         elif self.rig.rotor.runaway_steps_s:
             self._rotor.schedule(LOOK_NS)
 
     def _turn_rotor(self) -> None:
         if self.rig.rotor.runaway_steps_s:
             self.catch_up()
+        left_ns = ROTOR_NS - self._shown_for_ns()
+        if left_ns > 0:
+            self._rotor.schedule(left_ns)
+            return
         if self._shown != self.rig.rotor.witness():
             self._shown += 1
             self._show_rotor()
         self._follow_rotor()
+
+    def _shown_for_ns(self) -> int:
+        """How long the decoder has been able to see the present count."""
+        block = self._mcu.pio[DECODER_BLOCK]
+        return ROTOR_NS if block.stopped else ((block.cycle_fp >> 8) - self._shown_since) * NS_PER_CYCLE
 
     def _show_rotor(self) -> None:
         channel_b, channel_a = QUADRATURE[-self._shown % 4]
         pin = self.board["encoder_pin"]
         self._mcu.gpio[pin].set_input_value(channel_a)
         self._mcu.gpio[pin + 1].set_input_value(channel_b)
+        self._shown_since = self._mcu.pio[DECODER_BLOCK].cycle_fp >> 8
 
     # ---- battery, buzzer
 
