@@ -27,7 +27,7 @@ OUT = ROOT / "build" / "benchmark"
 SCRIPTS = ROOT / "tools" / "micropython"
 KB = 1024
 HELLO_EVERY_NS = 10_000_000
-ROUND_TRIPS = 100  # of each kind
+ROUND_TRIPS = 40  # of each kind
 
 # What is asked: name, verb, fields. The third is a frame of 200 bytes that is read, checked and refused.
 KINDS: list[tuple[str, str, dict[str, str]]] = [

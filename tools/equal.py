@@ -160,7 +160,8 @@ def main() -> int:
         total += here.count
         seconds = f"CPython {here.seconds:.1f} s, {options.other} {there.seconds:.1f} s"
         print(f"{section:<12} {here.count:>6}  {here.digest[:32]}  {seconds}", flush=True)
-    print(f"{total} answers equal on CPython and MicroPython ({NAMES[options.other]})" + (f"; UNLIKE: {', '.join(unlike)}" if unlike else ""))
+    failed = f"; UNLIKE: {', '.join(unlike)}" if unlike else ""
+    print(f"{total} answers equal on CPython and MicroPython ({NAMES[options.other]}){failed}")
     return 1 if unlike else 0
 
 

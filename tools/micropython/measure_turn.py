@@ -1,8 +1,8 @@
 """Runs on MicroPython: what a whole turn of the controller's loop takes, and how much heap the firmware holds.
 
 `make benchmark` runs it on the unix port, `make benchmark BOARD=emulated` and `make smoke` from the prompt of an emulated Pico. The
-hardware is a stub that takes every lease and turns at once, so what is measured is the firmware; its journal is a real one, on the real filesystem.
-It prints lines `name value unit`.
+hardware is a stub that takes every lease and turns at once, so what is measured is the firmware; its journal is a real one, on the
+real filesystem. It prints lines `name value unit`.
 """
 
 import binascii
@@ -20,8 +20,8 @@ from doseloop.program import Program  # noqa: E402
 from doseloop.store import FileStore  # noqa: E402
 
 MIDNIGHT = 1_809_043_200  # unix seconds of 2027-04-30 00:00
-TURNS = 300
-LOADED_TURNS = 150
+TURNS = 200
+LOADED_TURNS = 100
 NIGHT_FLEX = ("name=night-flex-spinal", "conc=2000", "seg.all.00:00=266000", "seg.all.19:00=84000")
 
 
