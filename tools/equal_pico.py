@@ -14,9 +14,6 @@ from tools.image import MANIFEST, build
 
 TIME_LIMIT_S = 12 * 3600.0
 
-# Answers of each section by default; together about 8 s of the Pico's own time, 5 minutes of an idle machine's.
-SHARE = {"units": 100, "programs": 100, "therapy": 100, "schedules": 16, "deliveries": 100, "account": 100, "wire": 60, "alarms": 100}
-
 
 def ask_pico(text: str) -> Answers:
     """Run a script's text on a Pico that has just started; `seconds` are the Pico's own."""
