@@ -120,6 +120,23 @@ def ticks_wrap(rig):
     assert_in_place(rig, rig.edges(), [10 * MS] * 9)
 
 
+def a_busy_loop_does_not_hold_up_the_steps(rig):
+    rig.run(("put", 20, 0, T), ("busy", 20 * 40 + 60))
+    assert_in_place(rig, rig.edges(), [T] * 19)
+    assert rig.run(("late",)) == [0]
+
+
+def a_put_with_room_does_not_block(rig):
+    before, _, after, made = rig.run(("ticks_ms",), ("fill", 1, 0, 2000 * MS, 80), ("ticks_ms",), ("revoke",))
+    assert (after - before) % TICKS < 1000, "room was told, and there was none"
+    assert made == 0
+
+
+def a_put_without_room_waits_and_loses_nothing(rig):
+    rig.run(*[("put", 1, 0, 5 * MS)] * 90, ("wait", 600))
+    assert_in_place(rig, rig.edges(), [5 * MS] * 89)
+
+
 def room_never_lies(rig):
     count = rig.run(("fill", 1, 0, 10 * MS, 80), ("wait", 1000))[0]
     assert count >= 8, "room for a turn of the loop"
@@ -155,6 +172,13 @@ def the_witness_follows_what_the_driver_moves(rig):
     assert rig.witness() == after, "without enable nothing turns"
 
 
+def a_broken_wire_of_the_port_switch_reads_open(rig):
+    rig.set_port(closed=True)
+    rig.break_port_wire()
+    assert rig.run(("wait", 60), ("port_open",))[-1] is True
+    assert False not in rig.run(*[("port_open",)] * 10)
+
+
 def the_port_switch_is_read(rig):
     rig.set_port(closed=True)
     assert rig.run(("wait", 60), ("port_open",))[-1] is False
@@ -175,12 +199,16 @@ CASES = {
         a_lease_without_pulses_only_waits,
         a_chain_that_ran_dry_starts_anew_without_a_burst,
         late_is_told_and_never_caught_up_by_a_burst,
+        a_busy_loop_does_not_hold_up_the_steps,
         ticks_wrap,
+        a_put_with_room_does_not_block,
+        a_put_without_room_waits_and_loses_nothing,
         room_never_lies,
         enable_drops_unless_fed,
         feeding_zero_drops_the_enable_at_once,
         the_witness_follows_what_the_driver_moves,
         the_port_switch_is_read,
+        a_broken_wire_of_the_port_switch_reads_open,
     )
 }
 NEAR_WRAP = {"ticks_wrap"}  # cases that begin shortly before the ticks wrap

@@ -77,7 +77,8 @@ class UnixRig(FamilyRig):
         self.channel = self.target.channel()
 
     def run(self, *calls):
-        self.channel.send(repr(list(calls)).encode() + b"\n")
+        calls = [("wait", call[1]) if call[0] == "busy" else call for call in calls]  # its time stands still while the loop works
+        self.channel.send(repr(calls).encode() + b"\n")
         waits_ms = sum(call[1] for call in calls if call[0] == "wait")
         answer = self.channel.receive(LINE_S)  # time stands still while the line goes through the pty
         for ms in (waits_ms, *[1] * (waits_ms + ANSWER_MS)):
@@ -99,9 +100,10 @@ class UnixRig(FamilyRig):
         return self.target.rig.enabled
 
     def set_port(self, closed):
-        port = self.target.rig.port
-        port.open = not closed
-        self.target.advance_to(self.target.now_ms() + 1)
+        self.target.rig.port.open = not closed
+
+    def break_port_wire(self):
+        self.target.rig.port.unreadable = True
 
     def close(self):
         self.target.close()
@@ -144,6 +146,11 @@ class PicoRig(FamilyRig):
 
     def set_port(self, closed):
         self.device.mcu.gpio[self.board["port_pin"]].set_input_value(not closed)
+
+    def break_port_wire(self):
+        """The emulator knows no pulls: the pad's own register says whether it pulls up (RP2040 data sheet 2.19.6.3, PUE)."""
+        pulls_up = self._exec(f"print(machine.mem32[0x4001C004 + 4 * {self.board['port_pin']}] >> 3 & 1)").strip() == "1"
+        self.device.mcu.gpio[self.board["port_pin"]].set_input_value(pulls_up)
 
     def close(self):
         self.loop.run_until_complete(self.device.__aexit__(None, None, None))
@@ -199,6 +206,9 @@ class FakeRig(FamilyRig):
 
     def set_port(self, closed):
         self.chip.apply(self.board["port_pin"], 0 if closed else 1)
+
+    def break_port_wire(self):
+        self.chip.apply(self.board["port_pin"], None)
 
 
 class Esp32Rig(FakeRig):

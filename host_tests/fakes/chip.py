@@ -175,6 +175,13 @@ class Chip:
             self.counts += 1
             self._show_rotor()
 
+    def spin(self, counts):
+        """Somebody turns the head by hand."""
+        for _ in range(abs(counts)):
+            self.counts += 1 if counts > 0 else -1
+            self._show_rotor()
+        self.target = self.counts
+
     def _show_rotor(self):
         a, b = QUADRATURE[self.counts % 4]
         self.apply(self.board["encoder_a_pin"], a)
