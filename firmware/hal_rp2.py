@@ -33,7 +33,7 @@ class Hal(BoardHal):
             Engine(board["step_pin"]),
             Enable(board["enable_pin"]),
             Encoder(board["encoder_pin"]),
-            Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer()),
+            Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer(-1)),
         )
 
     def _sound(self, on):

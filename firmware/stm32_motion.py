@@ -162,5 +162,5 @@ class Encoder:
         for pin in (pin_a, pin_b):
             Pin(pin, Pin.ALT, Pin.PULL_UP, alt=alternate)
         counter = pyb.Timer(timer, prescaler=0, period=_COUNT_TOP)
-        counter.channel(1, pyb.Timer.ENC_AB)  # type: ignore[call-overload] # the stubs know no channel without a pin's polarity
+        counter.channel(1, pyb.Timer.ENC_AB)
         self.count = Unwrapped(counter.counter, _COUNT_TOP + 1).count

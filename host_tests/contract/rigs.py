@@ -27,11 +27,15 @@ def board_of(name):
 
 
 class FamilyRig:
-    """run(*calls): see agent.py. edges(): us of every step pulse, from any fixed zero. slack_us: how far from its place one may be."""
+    """run(*calls): see agent.py. edges(): us of every step pulse, from any fixed zero. slack_us: how far from its place one may be.
+
+    unit_ms: a period that is well over slack_us. hang(ms): the processor does nothing for so long.
+    """
 
     family = ""
     timed_by_hardware = True
     slack_us = 2
+    unit_ms = 40
 
     def put(self, n, gap_us, period_us):
         return self.run(("put", n, gap_us, period_us))[0]
@@ -113,6 +117,7 @@ class PicoRig(FamilyRig):
     """Genuine MicroPython on an emulated Pico: the hal is made at its prompt."""
 
     family = "rp2"
+    unit_ms = 8  # the emulator is slow
 
     def __init__(self, tmp, near_wrap=False):
         self.loop = asyncio.new_event_loop()
@@ -121,8 +126,7 @@ class PicoRig(FamilyRig):
         self.loop.run_until_complete(self.device.__aenter__())
         self._exec(Path(agent.__file__).read_text("utf-8"))
         self._exec("import board, hal_rp2, machine, time\nhal = hal_rp2.Hal(board.BOARD)")
-        if near_wrap:
-            self._exec("hal.ticks_ms(); hal._ms = (1 << 30) - 30")
+        self.before = "hal.ticks_ms()\nhal._ms = (1 << 30) - 30\n" if near_wrap else ""  # right before the calls, or it is over too soon
 
     def _exec(self, code):
         out, errors = self.loop.run_until_complete(self.device.aexec(code, timeout=120))
@@ -130,13 +134,11 @@ class PicoRig(FamilyRig):
         return out.decode()
 
     def run(self, *calls):
-        return literal_eval(self._exec(f"print(run(hal, {list(calls)!r}))").strip().splitlines()[-1])
+        return literal_eval(self._exec(f"{self.before}print(run(hal, {list(calls)!r}))").strip().splitlines()[-1])
 
     def hang(self, ms):
-        self._exec(
-            f"s = machine.disable_irq()\nt = time.ticks_us()\nwhile time.ticks_diff(time.ticks_us(), t) < {ms * 1000}:\n    pass\n"
-            "machine.enable_irq(s)"
-        )
+        """Nothing of the hal is called. (To compute for so long takes the emulator minutes.)"""
+        self._exec(f"time.sleep_ms({ms})")
 
     def edges(self):
         return [ns // 1000 for ns in self.rig.edges_ns]
