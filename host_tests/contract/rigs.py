@@ -36,6 +36,7 @@ class FamilyRig:
     timed_by_hardware = True
     slack_us = 2
     unit_ms = 40
+    drift_ppm = 0
 
     def put(self, n, gap_us, period_us):
         return self.run(("put", n, gap_us, period_us))[0]
@@ -117,7 +118,8 @@ class PicoRig(FamilyRig):
     """Genuine MicroPython on an emulated Pico: the hal is made at its prompt."""
 
     family = "rp2"
-    unit_ms = 8  # the emulator is slow
+    unit_ms = 32  # the stepper's own queue holds two leases more, and is filled each 5 ms: single steps may be 4 ms apart, no less
+    drift_ppm = 20  # of the emulator's clock; 7 seen
 
     def __init__(self, tmp, near_wrap=False):
         self.loop = asyncio.new_event_loop()

@@ -18,7 +18,7 @@ COUNT_US = 30  # the rotor follows a step by one count in this time
 QUADRATURE = ((0, 0), (0, 1), (1, 1), (1, 0))  # (A, B), forward: B leads A
 
 
-class Resets(BaseException):
+class Resets(Exception):
     """The chip was reset: nothing of the program goes on."""
 
 
