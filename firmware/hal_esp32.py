@@ -21,8 +21,8 @@ _PIN_SCALE_MV = const(3300)  # battery_full_scale_mv is what lies on the divider
 class Hal(BoardHal):
     """See doseloop/hal.py for the contract."""
 
-    def __init__(self, board):
-        super().__init__(board, _boot_cause())
+    def __init__(self, board, boot_cause=None):
+        super().__init__(board, take_boot_cause() if boot_cause is None else boot_cause)
         self._battery = ADC(Pin(board["battery_pin"]), atten=ADC.ATTN_11DB)
         self._full_scale_mv = board["battery_full_scale_mv"]
         self._buzzer = PWM(Pin(board["buzzer_pin"]), freq=TONE_HZ, duty_u16=0)
@@ -39,6 +39,11 @@ class Hal(BoardHal):
         self._encoder.count()
         return super().attend()
 
+    def cut_motor(self):
+        """The player stands still too, until revoke(): what it has not stepped is not booked."""
+        self._enable.feed(0)
+        self._engine.halt()
+
     def _sound(self, on):
         self._buzzer.duty_u16(0x8000 if on else 0)
 
@@ -50,12 +55,17 @@ class Hal(BoardHal):
         return None
 
     def reset(self, cause):
-        machine.RTC().memory(_MARK + bytes([cause]))
+        mark_cause(cause)
         machine.reset()
 
 
-def _boot_cause():
-    """Why we started: our own mark, else the watchdog, else power."""
+def mark_cause(cause):
+    """What the next start is to take as its cause, if no power cut comes before it."""
+    machine.RTC().memory(_MARK + bytes([cause]))
+
+
+def take_boot_cause():
+    """Why we started; asked once, before a pin is touched, as it clears the mark. It is our own mark, else the watchdog, else power."""
     memory = machine.RTC().memory()
     machine.RTC().memory(b"")
     if memory[: len(_MARK)] == _MARK and len(memory) == len(_MARK) + 1:

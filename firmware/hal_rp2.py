@@ -19,15 +19,17 @@ _SCRATCH_RP2040 = const(0x4005800C)
 _SCRATCH_RP2350 = const(0x400D800C)
 _SCRATCH_MARK = const(0x0D05E000)  # the low bits hold the cause we reset for
 _CAUSE_MASK = const(0xF)
+_KEEP_MS = const(500)
 
 
 class Hal(BoardHal):
     """See doseloop/hal.py for the contract."""
 
-    def __init__(self, board):
-        super().__init__(board, _boot_cause())
+    def __init__(self, board, boot_cause=None):
+        super().__init__(board, take_boot_cause() if boot_cause is None else boot_cause)
         self._battery = ADC(Pin(board["battery_pin"]))
         self._full_scale_mv = board["battery_full_scale_mv"]
+        self._keeper = Timer()
         self._buzzer = PWM(Pin(board["buzzer_pin"]), freq=TONE_HZ, duty_u16=0)
         self.begin(
             Engine(board["step_pin"]),
@@ -35,6 +37,23 @@ class Hal(BoardHal):
             Encoder(board["encoder_pin"]),
             Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer(-1)),
         )
+        self._keeper.init(period=_KEEP_MS, mode=Timer.PERIODIC, callback=self._keep)
+
+    def _keep(self, _timer):
+        """The controller's reports go on to watchdog and motor enable, also while one long turn lasts, and no longer than they count."""
+        self._keep_alive()
+        if not self._cut:
+            self._enable.keep()
+        if self._cut:  # the port's interrupt came between
+            self._enable.feed(0)
+
+    def begin_port_irq(self, handler):
+        self._port.irq(handler, Pin.IRQ_RISING | Pin.IRQ_FALLING, hard=True)
+
+    def cut_motor(self):
+        """The stepper stands still too, until revoke(): what it has not stepped is not booked."""
+        self._enable.feed(0)
+        self._engine.halt()
 
     def _sound(self, on):
         self._buzzer.duty_u16(0x8000 if on else 0)
@@ -46,7 +65,7 @@ class Hal(BoardHal):
         return None
 
     def reset(self, cause):
-        machine.mem32[_scratch()] = _SCRATCH_MARK | cause
+        mark_cause(cause)
         machine.reset()
 
 
@@ -54,8 +73,13 @@ def _scratch():
     return _SCRATCH_RP2350 if "RP2350" in os.uname().machine else _SCRATCH_RP2040
 
 
-def _boot_cause():
-    """Why we started: our own mark, else the watchdog, else power."""
+def mark_cause(cause):
+    """What the next start is to take as its cause, if no power cut comes before it."""
+    machine.mem32[_scratch()] = _SCRATCH_MARK | cause
+
+
+def take_boot_cause():
+    """Why we started; asked once, before a pin is touched, as it clears the mark. It is our own mark, else the watchdog, else power."""
     mark = machine.mem32[_scratch()]
     machine.mem32[_scratch()] = 0
     if mark & ~_CAUSE_MASK == _SCRATCH_MARK:

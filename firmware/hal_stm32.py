@@ -23,8 +23,8 @@ class Hal(BoardHal):
 
     first_weekday = 1
 
-    def __init__(self, board):
-        super().__init__(board, _boot_cause())
+    def __init__(self, board, boot_cause=None):
+        super().__init__(board, take_boot_cause() if boot_cause is None else boot_cause)
         self._battery = ADC(Pin(board["battery_pin"]))
         self._full_scale_mv = board["battery_full_scale_mv"]
         self._buzzer = pyb.Timer(board["buzzer_timer"], freq=TONE_HZ).channel(
@@ -42,6 +42,14 @@ class Hal(BoardHal):
         self._enable.attend()
         return super().attend()
 
+    def begin_port_irq(self, handler):
+        self._port.irq(handler, Pin.IRQ_RISING | Pin.IRQ_FALLING, hard=True)
+
+    def cut_motor(self):
+        """The player stands still too, until revoke(): what it has not stepped is not booked."""
+        self._enable.feed(0)
+        self._engine.halt()
+
     def _sound(self, on):
         self._buzzer.pulse_width_percent(50 if on else 0)
 
@@ -52,12 +60,20 @@ class Hal(BoardHal):
         return None
 
     def reset(self, cause):
-        stm.mem32[stm.RTC + stm.RTC_BKP0R] = _MARK | cause
+        mark_cause(cause)
         machine.reset()
 
 
-def _boot_cause():
-    """Why we started: our own mark, else the watchdog, else power. Making the clock opens the backup registers."""
+def mark_cause(cause):
+    """What the next start is to take as its cause, if no power cut comes before it."""
+    stm.mem32[stm.RTC + stm.RTC_BKP0R] = _MARK | cause
+
+
+def take_boot_cause():
+    """Why we started; asked once, before a pin is touched, as it clears the mark. It is our own mark, else the watchdog, else power.
+
+    Making the clock opens the backup registers.
+    """
     machine.RTC()
     mark = stm.mem32[stm.RTC + stm.RTC_BKP0R]
     stm.mem32[stm.RTC + stm.RTC_BKP0R] = 0

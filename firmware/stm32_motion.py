@@ -96,6 +96,7 @@ class Engine:
         self.put = self._player.put
         self.room = self._player.room
         self.revoke = self._player.revoke
+        self.halt = self._player.halt
 
     def _make_counter(self, number, trigger):
         timer = pyb.Timer(number, prescaler=0, period=_COUNT_TOP)

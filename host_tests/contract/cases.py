@@ -206,6 +206,33 @@ def the_port_switch_is_read(rig):
     assert rig.run(("wait", 60), ("port_open",))[-1] is True
 
 
+def an_open_port_cuts_a_guarded_motor_off_until_the_guard_is_lifted(rig):
+    rig.set_port(closed=True)
+    rig.run(("wait", 60), ("feed", 5000), ("put", 30, 0, rig.unit_ms * MS), ("guard_port", True), ("wait", 200))
+    assert rig.enabled(), "a closed port cuts nothing"
+    rig.set_port(closed=False)
+    rig.run(("wait", 30))
+    assert not rig.enabled(), "nobody asked for the port or fed 0"
+    rig.set_port(closed=True)
+    opened, *_ = rig.run(("port_open",), ("feed", 1000), ("wait", 30))
+    assert opened, "that it was open is still told"
+    assert not rig.enabled(), "and no feeding helps"
+    opened = rig.run(("revoke",), ("guard_port", False), ("feed", 1000), ("wait", 30), ("port_open",))[-1]
+    assert not opened
+    assert rig.enabled()
+    assert rig.run(("stepped",))[0] == len(rig.edges())
+
+
+def without_a_guard_an_open_port_cuts_nothing(rig):
+    rig.set_port(closed=True)
+    rig.run(("wait", 60), ("feed", 5000))
+    rig.set_port(closed=False)
+    rig.run(("wait", 60))
+    assert rig.enabled(), "basal goes on"
+    rig.run(("guard_port", True), ("wait", 5))
+    assert not rig.enabled(), "a port that is open already cuts at once"
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -229,6 +256,8 @@ CASES = {
         the_witness_follows_what_the_driver_moves,
         the_port_switch_is_read,
         a_broken_wire_of_the_port_switch_reads_open,
+        an_open_port_cuts_a_guarded_motor_off_until_the_guard_is_lifted,
+        without_a_guard_an_open_port_cuts_nothing,
     )
 }
 NEAR_WRAP = {"ticks_wrap"}  # cases that begin shortly before the ticks wrap
