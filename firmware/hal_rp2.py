@@ -29,7 +29,7 @@ class Hal(BoardHal):
         super().__init__(board, take_boot_cause() if boot_cause is None else boot_cause)
         self._battery = ADC(Pin(board["battery_pin"]))
         self._full_scale_mv = board["battery_full_scale_mv"]
-        self._keeper = Timer()
+        self._keeper = Timer(-1)
         self._buzzer = PWM(Pin(board["buzzer_pin"]), freq=TONE_HZ, duty_u16=0)
         self.begin(
             Engine(board["step_pin"]),

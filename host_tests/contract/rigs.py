@@ -163,9 +163,9 @@ class PicoRig(FamilyRig):
 
 def pico_image():
     """The image whose prompt is free, if it is built already: nobody waits minutes for a toolchain unasked."""
-    from tools.image import BUILD, MANIFEST, content_hash
+    from tools.image import BUILD, MANIFEST, image_key
 
-    image = BUILD / f"image-{content_hash(MANIFEST.with_name('manifest_parts.py'))}.uf2"
+    image = BUILD / f"image-{image_key(MANIFEST.with_name('manifest_parts.py'))}.uf2"
     if not image.exists():
         raise NotHere("EMULATED: NOT RUN, no image of this firmware is built: `make contract` builds it and runs this")
     return image

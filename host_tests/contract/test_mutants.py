@@ -13,6 +13,7 @@ from cases import (
     a_put_with_room_does_not_block,
     a_put_without_room_waits_and_loses_nothing,
     a_revoked_chain_leaves_nothing_behind,
+    an_open_port_cuts_a_guarded_motor_off_until_the_guard_is_lifted,
     chained_leases_tile_time_exactly,
     enable_drops_unless_fed,
     feeding_zero_drops_the_enable_at_once,
@@ -33,7 +34,7 @@ from rigs import FIRMWARE, Esp32Rig, Stm32Rig, UnixRig
 # (name of the damage, the case that must see it, file, text there once, what stands there instead)
 SHARED = (
     ("a revoked ring is kept", a_revoked_chain_leaves_nothing_behind, "software_leases", "        self._waiting = 0\n        self._busy = False\n        self._wake_in(-1)", "        self._busy = False\n        self._wake_in(-1)"),
-    ("revoke does not end the lease under way", revoke_stops_within_one_step_and_tells_the_exact_count, "software_leases", "        self._busy = True\n        self._playing = False\n        self._waiting = 0", "        self._busy = True\n        self._waiting = 0"),
+    ("revoke does not end the lease under way", revoke_stops_within_one_step_and_tells_the_exact_count, "software_leases", "        self._playing = False\n        self._halted = False", "        self._halted = False"),
     ("late steps are caught up", late_is_told_and_never_caught_up_by_a_burst, "software_leases", "            self._place_us = now\n            behind_us = 0\n", ""),
     ("late steps are not told", late_is_told_and_never_caught_up_by_a_burst, "software_leases", "            self.late += 1\n", ""),
     ("every lateness moves what follows", late_is_told_and_never_caught_up_by_a_burst, "software_leases", "        if behind_us > self._jitter_us:\n            self.late += 1\n", "        if behind_us > 0:\n"),
@@ -48,7 +49,8 @@ SHARED = (
     ("the watchdog is fed by reports alone", the_watchdog_is_fed_while_the_controllers_report_counts_and_no_longer, "hal_common", "        self._keep_alive()\n        return self._engine.attend()", "        return self._engine.attend()"),
     ("ticks do not wrap", ticks_wrap, "hal_common", "        self._ms = (self._ms + us // 1000) & TICKS_MASK", "        self._ms = self._ms + us // 1000"),
     ("the port switch has no pull", a_broken_wire_of_the_port_switch_reads_open, "hal_common", 'Pin(board["port_pin"], Pin.IN, Pin.PULL_UP)', 'Pin(board["port_pin"], Pin.IN)'),
-    ("a closed port reads open", the_port_switch_is_read, "hal_common", "return self._port.value() == 1", "return self._port.value() == 0"),
+    ("a closed port reads open", the_port_switch_is_read, "hal_common", "self._port.value() == 1", "self._port.value() == 0"),
+    ("a guard cuts nothing", an_open_port_cuts_a_guarded_motor_off_until_the_guard_is_lifted, "hal_common", "            self.cut_motor()\n", ""),
     ("the deadline of the enable never ends", enable_drops_unless_fed, "hal_common", "        self._set = left > 0\n        return left if self._set else 0", "        return 1000"),
 )  # fmt: skip
 ESP32 = (

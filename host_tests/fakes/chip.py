@@ -144,8 +144,8 @@ class Chip:
 
     def _pin_interrupt(self, pin):
         if pin in self.pin_handlers:
-            handler, this = self.pin_handlers[pin]
-            self.interrupt(lambda: handler(this))
+            handler, this, hard = self.pin_handlers[pin]
+            (self.interrupt if hard else self.soft)(lambda: handler(this))
 
     def _noise(self):
         self._pin_interrupt(self.board["port_pin"])
@@ -240,8 +240,8 @@ class Pin:
             return self.chip.level(self.name)
         return self.chip.drive(self.name, level)
 
-    def irq(self, handler, trigger):
-        self.chip.pin_handlers[self.name] = (handler, self)
+    def irq(self, handler, trigger, hard=False):
+        self.chip.pin_handlers[self.name] = (handler, self, hard)
 
 
 class ADC:
