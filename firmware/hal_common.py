@@ -132,7 +132,7 @@ class BoardHal:
         self._strap = Pin(board["strap_pin"], Pin.IN, Pin.PULL_UP)
         self._wdt = None  # made by the first report; nothing stops it after that
         self._last_us = time.ticks_us()
-        self._ms = time.ticks_ms() & TICKS_MASK
+        self._ms = time.ticks_ms() & TICKS_MASK  # type: ignore[operator] # the stubs hide that ticks are a number
         self._us = 0  # microseconds beyond _ms
         self._report = Deadline()  # until when the controller's report counts
 
@@ -237,7 +237,7 @@ class BoardHal:
     def code_hash(self):
         """Names the content of the image; tools/image.py froze it in. An image built otherwise has none."""
         try:
-            from build_id import HASH
+            from build_id import HASH  # type: ignore[import-not-found]
         except ImportError:
             return "none"
         return HASH

@@ -29,13 +29,13 @@ class Hal(BoardHal):
         super().__init__(board, take_boot_cause() if boot_cause is None else boot_cause)
         self._battery = ADC(Pin(board["battery_pin"]))
         self._full_scale_mv = board["battery_full_scale_mv"]
-        self._keeper = Timer()
+        self._keeper = Timer(-1)
         self._buzzer = PWM(Pin(board["buzzer_pin"]), freq=TONE_HZ, duty_u16=0)
         self.begin(
             Engine(board["step_pin"]),
             Enable(board["enable_pin"]),
             Encoder(board["encoder_pin"]),
-            Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer()),
+            Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer(-1)),
         )
         self._keeper.init(period=_KEEP_MS, mode=Timer.PERIODIC, callback=self._keep)
 

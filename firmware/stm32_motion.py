@@ -96,6 +96,7 @@ class Engine:
         self.put = self._player.put
         self.room = self._player.room
         self.revoke = self._player.revoke
+        self.halt = self._player.halt
 
     def _make_counter(self, number, trigger):
         timer = pyb.Timer(number, prescaler=0, period=_COUNT_TOP)
@@ -162,5 +163,5 @@ class Encoder:
         for pin in (pin_a, pin_b):
             Pin(pin, Pin.ALT, Pin.PULL_UP, alt=alternate)
         counter = pyb.Timer(timer, prescaler=0, period=_COUNT_TOP)
-        counter.channel(1, pyb.Timer.ENC_AB)  # type: ignore[call-overload] # the stubs know no channel without a pin's polarity
+        counter.channel(1, pyb.Timer.ENC_AB)
         self.count = Unwrapped(counter.counter, _COUNT_TOP + 1).count

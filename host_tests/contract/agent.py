@@ -1,6 +1,6 @@
 """Runs where the hal runs, on MicroPython or CPython: a list of calls, one after the other, with nothing between them.
 
-A call is (name, arguments ...): a method of the hal, or `wait` ms as the controller's loop waits, or `fill` n gap_us period_us most: leases for as long as room() says so. The answer has one entry a call.
+A call is (name, arguments ...): a method of the hal, or `wait` ms as the controller's loop waits, `busy` ms in which the loop never idles, or `fill` n gap_us period_us most: leases for as long as room() says so. The answer has one entry a call.
 """
 
 
@@ -13,6 +13,12 @@ def wait(hal, ms):
         hal.idle(left)
 
 
+def busy(hal, ms):
+    end = (hal.ticks_ms() + ms) & 0x3FFFFFFF
+    while 0 < (end - hal.ticks_ms()) & 0x3FFFFFFF <= 0x1FFFFFFF:
+        pass
+
+
 def fill(hal, n, gap_us, period_us, most):
     count = 0
     while count < most and hal.room():
@@ -22,7 +28,7 @@ def fill(hal, n, gap_us, period_us, most):
 
 
 def run(hal, calls):
-    own = {"wait": wait, "fill": fill}
+    own = {"wait": wait, "busy": busy, "fill": fill}
     answers = []
     for call in calls:
         name = call[0]

@@ -27,11 +27,16 @@ def board_of(name):
 
 
 class FamilyRig:
-    """run(*calls): see agent.py. edges(): us of every step pulse, from any fixed zero. slack_us: how far from its place one may be."""
+    """run(*calls): see agent.py. edges(): us of every step pulse, from any fixed zero. slack_us: how far from its place one may be.
+
+    unit_ms: a period that is well over slack_us. hang(ms): the processor does nothing for so long.
+    """
 
     family = ""
     timed_by_hardware = True
     slack_us = 2
+    unit_ms = 40
+    drift_ppm = 0
 
     def put(self, n, gap_us, period_us):
         return self.run(("put", n, gap_us, period_us))[0]
@@ -77,7 +82,8 @@ class UnixRig(FamilyRig):
         self.channel = self.target.channel()
 
     def run(self, *calls):
-        self.channel.send(repr(list(calls)).encode() + b"\n")
+        calls = [("wait", call[1]) if call[0] == "busy" else call for call in calls]  # its time stands still while the loop works
+        self.channel.send(repr(calls).encode() + b"\n")
         waits_ms = sum(call[1] for call in calls if call[0] == "wait")
         answer = self.channel.receive(LINE_S)  # time stands still while the line goes through the pty
         for ms in (waits_ms, *[1] * (waits_ms + ANSWER_MS)):
@@ -99,9 +105,10 @@ class UnixRig(FamilyRig):
         return self.target.rig.enabled
 
     def set_port(self, closed):
-        port = self.target.rig.port
-        port.open = not closed
-        self.target.advance_to(self.target.now_ms() + 1)
+        self.target.rig.port.open = not closed
+
+    def break_port_wire(self):
+        self.target.rig.port.unreadable = True
 
     def close(self):
         self.target.close()
@@ -111,6 +118,8 @@ class PicoRig(FamilyRig):
     """Genuine MicroPython on an emulated Pico: the hal is made at its prompt."""
 
     family = "rp2"
+    unit_ms = 32  # the stepper's own queue holds two leases more, and is filled each 5 ms: single steps may be 4 ms apart, no less
+    drift_ppm = 20  # of the emulator's clock; 7 seen
 
     def __init__(self, tmp, near_wrap=False):
         self.loop = asyncio.new_event_loop()
@@ -119,8 +128,7 @@ class PicoRig(FamilyRig):
         self.loop.run_until_complete(self.device.__aenter__())
         self._exec(Path(agent.__file__).read_text("utf-8"))
         self._exec("import board, hal_rp2, machine, time\nhal = hal_rp2.Hal(board.BOARD)")
-        if near_wrap:
-            self._exec("hal.ticks_ms(); hal._ms = (1 << 30) - 30")
+        self.before = "hal.ticks_ms()\nhal._ms = (1 << 30) - 30\n" if near_wrap else ""  # right before the calls, or it is over too soon
 
     def _exec(self, code):
         out, errors = self.loop.run_until_complete(self.device.aexec(code, timeout=120))
@@ -128,13 +136,11 @@ class PicoRig(FamilyRig):
         return out.decode()
 
     def run(self, *calls):
-        return literal_eval(self._exec(f"print(run(hal, {list(calls)!r}))").strip().splitlines()[-1])
+        return literal_eval(self._exec(f"{self.before}print(run(hal, {list(calls)!r}))").strip().splitlines()[-1])
 
     def hang(self, ms):
-        self._exec(
-            f"s = machine.disable_irq()\nt = time.ticks_us()\nwhile time.ticks_diff(time.ticks_us(), t) < {ms * 1000}:\n    pass\n"
-            "machine.enable_irq(s)"
-        )
+        """Nothing of the hal is called. (To compute for so long takes the emulator minutes.)"""
+        self._exec(f"time.sleep_ms({ms})")
 
     def edges(self):
         return [ns // 1000 for ns in self.rig.edges_ns]
@@ -145,6 +151,11 @@ class PicoRig(FamilyRig):
     def set_port(self, closed):
         self.device.mcu.gpio[self.board["port_pin"]].set_input_value(not closed)
 
+    def break_port_wire(self):
+        """The emulator knows no pulls: the pad's own register says whether it pulls up (RP2040 data sheet 2.19.6.3, PUE)."""
+        pulls_up = self._exec(f"print(machine.mem32[0x4001C004 + 4 * {self.board['port_pin']}] >> 3 & 1)").strip() == "1"
+        self.device.mcu.gpio[self.board["port_pin"]].set_input_value(pulls_up)
+
     def close(self):
         self.loop.run_until_complete(self.device.__aexit__(None, None, None))
         self.loop.close()
@@ -152,9 +163,9 @@ class PicoRig(FamilyRig):
 
 def pico_image():
     """The image whose prompt is free, if it is built already: nobody waits minutes for a toolchain unasked."""
-    from tools.image import BUILD, MANIFEST, content_hash
+    from tools.image import BUILD, MANIFEST, image_key
 
-    image = BUILD / f"image-{content_hash(MANIFEST.with_name('manifest_parts.py'))}.uf2"
+    image = BUILD / f"image-{image_key(MANIFEST.with_name('manifest_parts.py'))}.uf2"
     if not image.exists():
         raise NotHere("EMULATED: NOT RUN, no image of this firmware is built: `make contract` builds it and runs this")
     return image
@@ -199,6 +210,9 @@ class FakeRig(FamilyRig):
 
     def set_port(self, closed):
         self.chip.apply(self.board["port_pin"], 0 if closed else 1)
+
+    def break_port_wire(self):
+        self.chip.apply(self.board["port_pin"], None)
 
 
 class Esp32Rig(FakeRig):

@@ -18,7 +18,7 @@ COUNT_US = 30  # the rotor follows a step by one count in this time
 QUADRATURE = ((0, 0), (0, 1), (1, 1), (1, 0))  # (A, B), forward: B leads A
 
 
-class Resets(BaseException):
+class Resets(Exception):
     """The chip was reset: nothing of the program goes on."""
 
 
@@ -144,8 +144,8 @@ class Chip:
 
     def _pin_interrupt(self, pin):
         if pin in self.pin_handlers:
-            handler, this = self.pin_handlers[pin]
-            self.interrupt(lambda: handler(this))
+            handler, this, hard = self.pin_handlers[pin]
+            (self.interrupt if hard else self.soft)(lambda: handler(this))
 
     def _noise(self):
         self._pin_interrupt(self.board["port_pin"])
@@ -174,6 +174,13 @@ class Chip:
         if self.counts < int(self.target):
             self.counts += 1
             self._show_rotor()
+
+    def spin(self, counts):
+        """Somebody turns the head by hand."""
+        for _ in range(abs(counts)):
+            self.counts += 1 if counts > 0 else -1
+            self._show_rotor()
+        self.target = self.counts
 
     def _show_rotor(self):
         a, b = QUADRATURE[self.counts % 4]
@@ -233,8 +240,8 @@ class Pin:
             return self.chip.level(self.name)
         return self.chip.drive(self.name, level)
 
-    def irq(self, handler, trigger):
-        self.chip.pin_handlers[self.name] = (handler, self)
+    def irq(self, handler, trigger, hard=False):
+        self.chip.pin_handlers[self.name] = (handler, self, hard)
 
 
 class ADC:

@@ -133,6 +133,7 @@ class Timer:
         elif mode == self.ENC_AB:
             self.encoder = True
             self.stood = 0
+            self.turn += 1  # it follows its inputs now, no clock
             for name, (timer, channel) in self.chip.given.items():
                 if timer == self.number:
                     self._follow(name, channel)
@@ -182,6 +183,7 @@ class Timer:
             self.cr2 = value
         elif name == "SMCR":
             self.smcr = value
+            self.turn += 1
             source = TRIGGERS[self.number][value >> 4 & 7] if value & 7 == 7 else None
             self.source = source
 
