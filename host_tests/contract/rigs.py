@@ -131,7 +131,7 @@ class PicoRig(FamilyRig):
         self.before = "hal.ticks_ms()\nhal._ms = (1 << 30) - 30\n" if near_wrap else ""  # right before the calls, or it is over too soon
 
     def _exec(self, code):
-        out, errors = self.loop.run_until_complete(self.device.aexec(code, timeout=120))
+        out, errors = self.loop.run_until_complete(self.device.aexec(code, timeout=900))
         assert not errors, errors.decode()
         return out.decode()
 
