@@ -1,15 +1,20 @@
-"""Makes this board's hardware and the controller, and runs it."""
+"""Makes this board's hardware and the controller, and runs it.
+
+A flashed board may end at its prompt instead, with nothing made and nothing moving: by MAINT, or because its data is wrong.
+"""
 
 import gc
 import sys
+import time
 
 import micropython
 
-BOOT_WATCHDOG, BOOT_MAINT = 2, 4
+BOOT_WATCHDOG, BOOT_SOFT, BOOT_MAINT = 2, 3, 4
 
 # Collect after so many bytes: early while loading, so that what stays lies close together and large blocks stay free.
 _COLLECT_LOADING = 8_192
 _COLLECT_RUNNING = 65_536
+_SAID_AGAIN_S = 2
 
 
 def make_unix():
@@ -18,17 +23,60 @@ def make_unix():
     folder = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    return hal_unix.UnixHal(hal_unix.load_board(folder))
+    data = hal_unix.load_board(folder)
+    text = refusal(data)
+    if text:
+        print(text, file=sys.stderr)
+        raise SystemExit(2)
+    return hal_unix.UnixHal(data)
 
 
-def make_rp2():
-    import board
-    import hal_rp2
+def make_board(name):
+    """The hal of a flashed board, or None: the prompt opens. No pin is touched before both questions are answered."""
+    family = __import__(name)
+    cause = family.take_boot_cause()
+    if cause == BOOT_MAINT:
+        family.mark_cause(BOOT_SOFT)  # what follows the maintenance, unless the power is cut
+        return None
+    try:
+        from board import BOARD
+    except ImportError:
+        BOARD = {}
+    text = refusal(BOARD)
+    if text:
+        hold(text)
+        return None
+    return family.Hal(BOARD, cause)
 
-    return hal_rp2.Hal(board.BOARD)
+
+def refusal(board):
+    """board_check's text, or None. The check is forgotten again: where modules lie in memory it would take room for good."""
+    import doseloop.board_check as check
+
+    text = check.refusal(board, check.FAMILY_OF_PLATFORM[sys.platform])
+    del sys.modules["doseloop.board_check"], sys.modules["doseloop"].board_check
+    return text
 
 
-MAKERS = {"linux": make_unix, "darwin": make_unix, "rp2": make_rp2}
+def hold(text):
+    """Says it again and again, as nobody may be listening yet, until Ctrl-C opens the prompt."""
+    micropython.kbd_intr(3)
+    try:
+        while True:
+            print(text)
+            time.sleep(_SAID_AGAIN_S)
+    except KeyboardInterrupt:
+        pass
+
+
+# By sys.platform: maker, what it is given. The stm32 port calls itself after its first board.
+MAKERS = {
+    "linux": (make_unix,),
+    "darwin": (make_unix,),
+    "rp2": (make_board, "hal_rp2"),
+    "esp32": (make_board, "hal_esp32"),
+    "pyboard": (make_board, "hal_stm32"),
+}
 
 
 def main():
@@ -39,9 +87,10 @@ def main():
     if sys.platform not in MAKERS:
         raise SystemExit("no hal for platform %s: see firmware/README.md" % sys.platform)
     gc.threshold(_COLLECT_LOADING)
-    hal = MAKERS[sys.platform]()
-    if hal.boot_cause == BOOT_MAINT and sys.platform == "rp2":
-        micropython.kbd_intr(3)  # MAINT: nothing was fed and nothing moves; the REPL opens, a power cycle leaves it
+    maker = MAKERS[sys.platform]
+    hal = maker[0](*maker[1:])
+    if hal is None:
+        micropython.kbd_intr(3)
         return
     from doseloop.controller import Controller
 

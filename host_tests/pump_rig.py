@@ -78,9 +78,11 @@ class FakeBoard:
         self.leases = []  # [start_us, n, gap, period, pulses made]
         self.edges = []  # us of every pulse since boot
         self.engine_end = us
+        self.engine_late = 0  # steps the engine says it made too late
         self.rotor = 1000.0  # steps the head has turned, since long ago
         self.follow = 1.0  # how much of a step the rotor follows
         self.enabled_until = us
+        self.guarded = False  # an open port would cut the motor off by interrupt
         self.reads_open = False
         self.millivolts = 3700
         self.celsius = 250
@@ -139,6 +141,9 @@ class FakeBoard:
         self.engine_end = self.us
         return len(self.edges)
 
+    def late(self):
+        return self.engine_late
+
     def stepped(self):
         return len(self.edges)
 
@@ -147,6 +152,9 @@ class FakeBoard:
 
     def feed(self, ms):
         self.enabled_until = self.us + ms * 1000
+
+    def guard_port(self, on):
+        self.guarded = on
 
     # the rest
 

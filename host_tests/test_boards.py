@@ -10,9 +10,13 @@ BOARDS = {path.parent.name: runpy.run_path(str(path))["BOARD"] for path in sorte
 UL_NL = 1000
 
 
+WIRED = ("_pin", "_timer", "_alternate", "_trigger")  # ends of keys that only a flashed board has
+FLASHED = {"battery_full_scale_mv", "journal_folder"}
+
+
 def limits(board):
-    """A board's keys but its pins, which only a flashed board has."""
-    return {key for key in board if not key.endswith("_pin") and key != "battery_full_scale_mv"}
+    """A board's keys but those of its hardware."""
+    return {key for key in board if not key.endswith(WIRED)} - FLASHED
 
 
 def test_every_board_has_the_keys_of_the_reference_rig():
@@ -54,6 +58,12 @@ def test_the_top_rate_fits_the_largest_screening_bolus_and_the_step_engine(name)
 
 
 @pytest.mark.parametrize("name", BOARDS)
+def test_a_turn_of_the_head_is_the_same_volume_on_every_board(name):
+    board = BOARDS[name]
+    assert board["steps_per_turn"] * 1_000_000 == 32 * UL_NL * board["steps_per_ml_nominal"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
 @pytest.mark.req("R-ALM-4")
 def test_the_battery_thresholds_have_hysteresis_and_low_comes_before_depleted(name):
     board = BOARDS[name]
@@ -67,7 +77,24 @@ def test_the_low_threshold_lies_between_one_and_four_millilitres(name):
     assert 1_000_000 <= BOARDS[name]["threshold_nl"] <= 4_000_000
 
 
-def test_no_two_parts_of_the_pico_share_a_pin():
-    board = BOARDS["pico"]
-    pins = [value for key, value in board.items() if key.endswith("_pin")] + [board["encoder_pin"] + 1]
-    assert len(pins) == len(set(pins))
+def pins(board):
+    """Every pin in use; one encoder key means that channel B is on the next pin."""
+    found = [value for key, value in board.items() if key.endswith("_pin")]
+    return found + ([board["encoder_pin"] + 1] if "encoder_pin" in board else [])
+
+
+@pytest.mark.parametrize("name", [name for name in BOARDS if name != "unix"])
+def test_a_flashed_board_says_where_its_journal_is_and_no_two_parts_share_a_pin_or_a_timer(name):
+    board = BOARDS[name]
+    assert FLASHED <= set(board)
+    assert len(pins(board)) == len(set(pins(board))) >= 11
+    timers = [value for key, value in board.items() if key.endswith("_timer")]
+    assert len(timers) == len(set(timers))
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_witness_of_a_board_resolves_a_step_and_its_slack_covers_a_full_step_of_the_motor(name):
+    board = BOARDS[name]
+    full_steps_per_turn = 200
+    assert board["encoder_counts_per_turn"] >= board["steps_per_turn"]
+    assert board["witness_slack_counts"] * full_steps_per_turn >= board["encoder_counts_per_turn"]

@@ -1,50 +1,76 @@
-"""Builds the image that is flashed on a Pico: a genuine MicroPython with the firmware frozen in.
+"""Builds the image that is flashed on a board of the rp2 family: a genuine MicroPython with the firmware frozen in.
 
-Use: python tools/image.py [--manifest FILE] ; prints the path of the UF2. The same content is never built twice.
+Use: python tools/image.py [--board pico] [--manifest FILE] ; prints the path of the UF2 and what it holds.
+     python tools/image.py --check-tools ; only makes sure that compilers and sources are there (exit 2 and what is missing if not).
+The same content is never built twice.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.pico_source import ImageError, call, need_tools, source_tree  # noqa: E402 - after the path is set
+from tools import firmware_files, pico_source  # noqa: E402 - after the path is set
+from tools.firmware_files import FilesError  # noqa: E402
+from tools.pico_source import ImageError, call, need_tools, source_tree  # noqa: E402
 
-BUILD = ROOT / "build" / "pico"
+BUILD = ROOT / "build" / "pico"  # the sources of MicroPython are here for every board
 MANIFEST = ROOT / "boards" / "pico" / "manifest.py"
 FLASH_BASE = 0x1000_0000
-UF2_FAMILY_RP2040 = 0xE48B_FF56
 UF2_PAYLOAD = 256
 
 
-def uf2_blocks(image: bytes) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class Chip:
+    """What MicroPython calls a board, and which chip takes its UF2."""
+
+    micropython: str
+    uf2_family: int
+
+
+CHIPS = {
+    "pico": Chip("RPI_PICO", 0xE48B_FF56),  # RP2040
+    "pico2": Chip("RPI_PICO2", 0xE48B_FF59),  # RP2350, Arm cores, secure
+}
+
+
+def uf2_blocks(image: bytes, family: int = CHIPS["pico"].uf2_family) -> Iterator[bytes]:
     """The image as UF2 blocks of 512 bytes, 256 of them payload."""
     count = -(-len(image) // UF2_PAYLOAD)
     for number in range(count):
         payload = image[number * UF2_PAYLOAD : (number + 1) * UF2_PAYLOAD].ljust(UF2_PAYLOAD, b"\0")
-        head = struct.pack(
-            "<8I", 0x0A324655, 0x9E5D5157, 0x2000, FLASH_BASE + number * UF2_PAYLOAD, UF2_PAYLOAD, number, count, UF2_FAMILY_RP2040
-        )
+        head = struct.pack("<8I", 0x0A324655, 0x9E5D5157, 0x2000, FLASH_BASE + number * UF2_PAYLOAD, UF2_PAYLOAD, number, count, family)
         yield head + payload.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
 
 
-def content_hash(manifest: Path) -> str:
-    """Names everything of ours that goes into an image."""
-    digest = hashlib.sha256()
-    files = [manifest, Path(__file__), *sorted(manifest.parent.glob("*.py")), *sorted((ROOT / "firmware").rglob("*.py"))]
-    for path in files:
-        digest.update(f"{path.name}\0".encode() + path.read_bytes())
-    digest.update(os.environ.get("MICROPYTHON_SRC", "").encode())
+def chip_of(board: str) -> Chip:
+    if board not in CHIPS:
+        firmware_files.manifest_of(board)
+        flash = f"python tools/flash.py --board {board}"
+        raise ImageError(f"images are built for {' and '.join(CHIPS)}; on {board} install over its own MicroPython: {flash}")
+    return CHIPS[board]
+
+
+def image_key(manifest: Path) -> str:
+    """Names everything that makes an image what it is: content, commit, manifests, this recipe and the sources it is told to take."""
+    digest = hashlib.sha256(firmware_files.build_id(firmware_files.modules(manifest)).encode())
+    for path in [manifest, *sorted(manifest.parent.glob("manifest*.py")), Path(__file__), Path(pico_source.__file__)]:
+        digest.update(path.name.encode() + path.read_bytes())
+    digest.update(os.environ.get("MICROPYTHON_DIR", "").encode())
     return digest.hexdigest()[:16]
 
 
@@ -53,57 +79,115 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     fixed = out / "manifest.py"
     fixed.write_text(f'include("{manifest}")\nmodule("build_id.py")\n', encoding="utf-8")
-    (out / "build_id.py").write_text(f'HASH = "{content_hash(manifest)}"\n', encoding="utf-8")
+    (out / "build_id.py").write_text(firmware_files.build_id(firmware_files.modules(manifest)), encoding="utf-8")
     (out / "frozen_content.c").unlink(missing_ok=True)
     shutil.rmtree(out / "frozen_mpy", ignore_errors=True)
     return fixed
 
 
-def _make(source: Path, manifest: Path, out: Path, log: Path) -> Path:
+def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Path:
     """Builds mpy-cross and the port; cmake keeps what did not change in `out`."""
     port = source / "ports" / "rp2"
-    sdk = source / "lib" / "pico-sdk"
     call(["make", "-C", str(source / "mpy-cross"), "-j2"], source, log)
     options = {
-        "MICROPY_BOARD": "RPI_PICO",
-        "MICROPY_BOARD_DIR": port / "boards" / "RPI_PICO",
+        "MICROPY_BOARD": chip.micropython,
+        "MICROPY_BOARD_DIR": port / "boards" / chip.micropython,
         "MICROPY_FROZEN_MANIFEST": _frozen_manifest(manifest, out),
         "PICO_NO_PICOTOOL": 1,
         "PICO_CLIB": "newlib",
-        "PICO_SDK_PATH": sdk,
+        "PICO_SDK_PATH": source / "lib" / "pico-sdk",
     }
     cmake = " ".join(f"-D{key}={value}" for key, value in options.items())
-    call(["make", "-C", str(port), "-j2", "BOARD=RPI_PICO", f"BUILD={out}", f"CMAKE_ARGS={cmake}"], port, log)
+    call(["make", "-C", str(port), "-j2", f"BOARD={chip.micropython}", f"BUILD={out}", f"CMAKE_ARGS={cmake}"], port, log)
     return out / "firmware.bin"
 
 
+def frozen_bytes(out: Path) -> int:
+    """Flash that the frozen modules take, MicroPython's own few start-up modules included: the sections of their object file."""
+    found = [path for path in out.rglob("frozen_content.c.o*") if path.suffix in (".o", ".obj")]
+    asked = subprocess.run(["arm-none-eabi-size", *map(str, found)], capture_output=True, text=True, check=False)
+    lines = asked.stdout.splitlines()
+    return int(lines[1].split()[0]) if asked.returncode == 0 and len(lines) == 2 else 0
+
+
 def build(manifest: Path = MANIFEST) -> Path:
-    """Path of the UF2 of this manifest and firmware; builds it if it is not there yet."""
-    image = BUILD / f"image-{content_hash(manifest)}.uf2"
+    """Path of the UF2 of this manifest, its board being the manifest's folder; builds it if it is not there yet."""
+    board = manifest.parent.name
+    chip, folder = chip_of(board), ROOT / "build" / board
+    image = folder / f"image-{image_key(manifest)}.uf2"
     if image.exists():
         return image
-    BUILD.mkdir(parents=True, exist_ok=True)
-    log = BUILD / "build.log"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "build.log"
     log.write_text("", encoding="utf-8")
-    need_tools(log)
-    source = source_tree(BUILD, log)
+    source = _sources(log)
     print("building the image (about two minutes the first time)", flush=True)
     began = time.monotonic()
-    binary = _make(source, manifest, BUILD / f"cmake-{source.name}", log)
-    fresh = image.with_suffix(".part")
-    fresh.write_bytes(b"".join(uf2_blocks(binary.read_bytes())))
-    fresh.rename(image)
-    shutil.copy(binary, image.with_suffix(".bin"))
-    print(f"image of {binary.stat().st_size} bytes built in {time.monotonic() - began:.0f} s", flush=True)
+    out = folder / f"cmake-{source.name}"
+    _keep(image, _make(chip, source, manifest, out, log), chip, about(manifest, out))
+    print(f"image built in {time.monotonic() - began:.0f} s", flush=True)
     return image
 
 
+def _sources(log: Path) -> Path:
+    """The compilers are there, and so are the sources; ImageError says what is missing and how to get it."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    need_tools(log)
+    return source_tree(BUILD, log)
+
+
+def about(manifest: Path, out: Path) -> dict[str, Any]:
+    parts = firmware_files.modules(manifest)
+    return {
+        "board": manifest.parent.name,
+        "hash": firmware_files.content_hash(parts),
+        "git": firmware_files.git_hash(parts),
+        "frozen_bytes": frozen_bytes(out),
+    }
+
+
+def _keep(image: Path, binary: Path, chip: Chip, facts: dict[str, Any]) -> None:
+    """The UF2 beside its raw binary and what is known of it; the UF2 comes last, so that a finished one is whole."""
+    shutil.copy(binary, image.with_suffix(".bin"))
+    facts["image_bytes"] = binary.stat().st_size
+    image.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    _replace(image, b"".join(uf2_blocks(binary.read_bytes(), chip.uf2_family)))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    fresh = path.with_name(path.name + ".part")
+    fresh.write_bytes(data)
+    fresh.replace(path)
+
+
+def show(image: Path, manifest: Path) -> None:
+    """Tells a person what was built and where it is, under a name that stays the same."""
+    facts = json.loads(image.with_suffix(".json").read_text(encoding="utf-8"))
+    stable = image.with_name("firmware.uf2" if manifest.name == "manifest.py" else f"{manifest.stem}.uf2")
+    _replace(stable, image.read_bytes())
+    print(f"board {facts['board']}, hash {facts['hash']}, git {facts['git']}")
+    print(f"{facts['image_bytes']} bytes of flash, of which {facts['frozen_bytes']} are frozen modules")
+    print(f"hold BOOTSEL while plugging the board in, then copy this file to the drive that appears:\n{stable}")
+
+
+def check_tools() -> None:
+    print(f"compilers and sources are there: {_sources(BUILD / 'check.log')}")
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--manifest", type=Path, default=MANIFEST)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--board", default="pico", help=f"one of {', '.join(CHIPS)}")
+    parser.add_argument("--manifest", type=Path, help="another manifest in the board's folder")
+    parser.add_argument("--check-tools", action="store_true", help="build nothing: are compilers and sources there, or can they be had?")
+    options = parser.parse_args()
     try:
-        print(build(parser.parse_args().manifest.resolve()))
-    except ImageError as error:
+        if options.check_tools:
+            check_tools()
+            return 0
+        chip_of(options.board)
+        manifest = (options.manifest or firmware_files.manifest_of(options.board)).resolve()
+        show(build(manifest), manifest)
+    except (ImageError, FilesError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -2,7 +2,7 @@
 
 MicroPython, the Pico SDK, TinyUSB and Mbed TLS come as Debian source packages of release `RELEASE`, through a private list,
 state and cache, so the machine's own package lists stay as they are. The archive is the one the machine already uses.
-A checkout of your own, with its submodules, is taken instead by MICROPYTHON_SRC=/path.
+A checkout of your own, with its submodules, is taken instead by MICROPYTHON_DIR=/path.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ TOOLS = {
     "gcc": "build-essential",
     "make": "make",
 }
+# The variables of the make that called us (BOARD=pico among them) are none of the builds' business.
+ENV = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "BOARD")}
 
 
 class ImageError(Exception):
@@ -33,7 +35,7 @@ def call(command: list[str], cwd: Path, log: Path) -> None:
     with log.open("a", encoding="utf-8") as sink:
         sink.write(f"\n$ {' '.join(command)}\n")
         sink.flush()
-        code = subprocess.run(command, cwd=cwd, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
+        code = subprocess.run(command, cwd=cwd, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=ENV).returncode
     if code:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
         raise ImageError(f"{command[0]} failed with {code}; the whole log is {log}\n{tail}")
@@ -60,7 +62,7 @@ def _archive() -> str:
         found = []
     archives = sorted(uri for uri in set(found) if "security" not in uri)
     if not archives or not KEYRING.exists():
-        raise ImageError("no Debian archive is set up on this machine; use MICROPYTHON_SRC=/path/to/a/micropython/checkout")
+        raise ImageError("no Debian archive is set up on this machine; use MICROPYTHON_DIR=/path/to/a/micropython/checkout")
     return archives[0]
 
 
@@ -125,11 +127,27 @@ def _arrange(work: Path) -> Path:
     return source
 
 
+# What a checkout holds once its submodules are there, and how to get what is not.
+CHECKOUT = {
+    "ports/rp2/Makefile": "is no MicroPython checkout: set MICROPYTHON_DIR to the folder that holds ports/ and py/",
+    "lib/pico-sdk/pico_sdk_init.cmake": "lacks the Pico SDK: make -C {folder}/ports/rp2 BOARD=RPI_PICO submodules",
+    "lib/tinyusb/src/tusb.h": "lacks TinyUSB: make -C {folder}/ports/rp2 BOARD=RPI_PICO submodules",
+}
+
+
+def _checkout(folder: Path) -> Path:
+    """A person's own MicroPython, with its submodules."""
+    for place, lack in CHECKOUT.items():
+        if not (folder / place).exists():
+            raise ImageError(f"MICROPYTHON_DIR={folder} {lack.format(folder=folder)}")
+    return folder
+
+
 def source_tree(build: Path, log: Path) -> Path:
     """The MicroPython source tree to build from; downloaded once, then kept under `build`."""
-    own = os.environ.get("MICROPYTHON_SRC")
+    own = os.environ.get("MICROPYTHON_DIR")
     if own:
-        return Path(own).resolve()
+        return _checkout(Path(own).resolve())
     work, done = build / f"source-{RELEASE}", build / f"source-{RELEASE}.ready"
     if done.exists():
         return Path(done.read_text(encoding="utf-8"))

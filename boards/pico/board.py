@@ -20,6 +20,7 @@ BOARD = {
     "encoder_counts_per_turn": 4096,
     "witness_slack_counts": 32,  # a loaded motor lags up to a full step
     "min_pulse_period_us": 250,
+    "step_jitter_us": 1,  # a state machine keeps the time
     "max_rate_nl_h": 144_000_000,  # absolute, a pulse each 250 us; the 2 mL screening bolus in its one minute needs 120_000_000
     # Leases: what is still delivered when the processor dies, whichever is less.
     "lease_basal_ms": 10_000,
@@ -40,6 +41,7 @@ BOARD = {
     "battery_depleted_mv": 3000,
     "battery_depleted_clear_mv": 3150,
     # Storage: the journal's share of the littlefs, and how long one flash erase may hold up the loop (interrupts are off in it).
+    "journal_folder": "/journal",
     "flash_blocks": 352,
     "flash_erase_ms": 400,
     "temperature_sensor": False,

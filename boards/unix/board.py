@@ -8,6 +8,7 @@ BOARD = {
     "encoder_counts_per_turn": 4096,
     "witness_slack_counts": 32,  # a loaded motor lags up to a full step
     "min_pulse_period_us": 250,
+    "step_jitter_us": 0,  # virtual time
     "max_rate_nl_h": 144_000_000,  # absolute, a pulse each 250 us; the 2 mL screening bolus in its one minute needs 120_000_000
     # Leases: what is still delivered when the processor dies, whichever is less.
     "lease_basal_ms": 10_000,

@@ -73,6 +73,7 @@ class Dosing:
         self._lease_steps = 1
         self._single = False
         self._ending = False  # no lease follows the chain
+        self._engine_late = 0  # steps the engine has told to be late
 
     def configure(self, steps_per_ml, conc, switch=None):
         """Calibration and concentration for what is planned from now on; call only while settled.
@@ -291,7 +292,11 @@ class Dosing:
         self.late += 1
 
     def is_late(self, ticks):
-        """The chain has run dry although it was to go on."""
+        """The chain has run dry although it was to go on, or a step left the engine after its time."""
+        engine_late = self._hal.late()
+        if engine_late != self._engine_late:
+            self._engine_late = engine_late
+            return True
         return self.running and not self._ending and bool(self._anchors) and ticks_diff(ticks, self._chain_ms) > 0
 
     # Extras.

@@ -13,7 +13,17 @@ def answer_hello(pump, fields, request):
 
 
 def answer_identity(pump, fields, request):
-    return [("maker", "doseloop")] + answer_hello(pump, fields, request) + [("hash", pump.hal.code_hash())]
+    """Version, content hash and commit of what runs: what tools/image.py and tools/flash.py put on the board."""
+    return [("maker", "doseloop")] + answer_hello(pump, fields, request) + [("hash", pump.hal.code_hash()), ("git", _commit())]
+
+
+def _commit():
+    """The commit named in build_id.py, which image and flash make; "none" where neither was at work."""
+    try:
+        from build_id import GIT
+    except ImportError:
+        return "none"
+    return GIT
 
 
 def answer_help(pump, fields, request):
@@ -145,6 +155,7 @@ def _motion(pump):
         ("enable", "on" if pump.delivering or pump.deliveries.current else "off"),
         ("slack", pump.board["witness_slack_counts"]),
         ("counts_per_turn", pump.board["encoder_counts_per_turn"]),
+        ("steps_per_turn", pump.board["steps_per_turn"]),
         ("dropped_events", pump.wire.dropped),
         ("frame_errors", pump.wire.frame_errors),
     ]

@@ -1,0 +1,183 @@
+"""Is a board's data fit to start a pump? A wrong or doubled pin, a missing key, a wrong type or range is named, before a pin is touched.
+
+What is allowed lies in the tables below: NUMBERS and the rest for every board, FAMILIES for the pins of each chip. Pins are
+GPIO numbers, or on stm32 the board's own names.
+"""
+
+# key: (least, most). Units are in the key's end; where the design or the label sets an end, it stands behind it.
+NUMBERS = {
+    "steps_per_ml_nominal": (10_000, 1_000_000),  # as CAL:SET spm
+    "steps_per_turn": (200, 51_200),
+    "encoder_counts_per_turn": (200, 100_000),
+    "witness_slack_counts": (0, 1_000),
+    "min_pulse_period_us": (100, 100_000),
+    "step_jitter_us": (0, 100_000),
+    "max_rate_nl_h": (1_000_000, 150_000_000),  # as TEST:FLOW rate
+    "lease_basal_ms": (1_000, 10_000),  # DESIGN, "Motion"
+    "lease_basal_nl": (10, 2_000),
+    "lease_bolus_ms": (10, 1_000),
+    "reservation_nl": (10, 10_000),  # DESIGN, "The account"
+    "reservation_ms": (1_000, 900_000),
+    "reservoir_nl": (1_000_000, 100_000_000),
+    "threshold_nl": (1_000_000, 4_000_000),  # R-ALM-2
+    "residual_nl": (0, 10_000_000),
+    "dead_volume_tubing_nl": (0, 10_000_000),
+    "dead_volume_catheter_nl": (0, 10_000_000),
+    "battery_low_mv": (1_500, 6_000),
+    "battery_low_clear_mv": (1_500, 6_000),
+    "battery_depleted_mv": (1_500, 6_000),
+    "battery_depleted_clear_mv": (1_500, 6_000),
+    "flash_blocks": (64, 1_000_000),
+    "flash_erase_ms": (0, 1_000),
+    "watchdog_ms": (1_000, 8_388),  # the RP2040 cannot wait longer
+    "observation_h": (1, 72),  # R-FIL-4
+    "prime_nl_h": (1_000, 150_000_000),
+}
+TEXTS = ("name",)
+FLAGS = ("temperature_sensor",)
+
+# The left one must be below the right one.
+RISING = (
+    ("battery_depleted_mv", "battery_depleted_clear_mv"),
+    ("battery_depleted_clear_mv", "battery_low_mv"),
+    ("battery_low_mv", "battery_low_clear_mv"),
+    ("threshold_nl", "reservoir_nl"),
+    ("residual_nl", "reservoir_nl"),
+)
+
+_PICO = tuple(range(23)) + (26, 27, 28)  # 23 to 25 and 29 belong to the Pico itself
+_ESP32 = (4, 13, 14, 16, 17, 18, 19, 21, 22, 23, 25, 26, 27, 32, 33)  # not flash, console, starting, nor those without a pull
+_PYBOARD = tuple(["X%d" % i for i in range(1, 13)] + ["Y%d" % i for i in range(1, 13)] + ["X19", "X20", "X21", "X22"])
+_COMMON_PINS = (
+    "step_pin", "enable_pin", "direction_pin", "port_pin", "buzzer_pin", "lamp_red_pin", "lamp_yellow_pin", "strap_pin", "battery_pin",
+)  # fmt: skip
+_TIMERS = ("step_timer", "count_timer", "enable_timer", "encoder_timer", "wake_timer", "buzzer_timer")
+_FLASHED = {"battery_full_scale_mv": (1_000, 60_000)}
+
+# family: pins (its keys beside the common ones), allowed (for all pins), battery (for battery_pin), pairs (the next GPIO is taken too),
+# numbers and texts beside the common ones, timers (no two alike).
+FAMILIES = {
+    "unix": {"common": (), "pins": (), "allowed": (), "battery": (), "pairs": (), "numbers": {}, "texts": (), "timers": ()},
+    "rp2": {
+        "common": _COMMON_PINS, "pins": ("encoder_pin",), "allowed": _PICO, "battery": (26, 27, 28), "pairs": ("encoder_pin",),
+        "numbers": _FLASHED, "texts": ("journal_folder",), "timers": (),
+    },
+    "esp32": {
+        "common": _COMMON_PINS, "pins": ("step_count_pin", "encoder_a_pin", "encoder_b_pin"), "allowed": _ESP32,
+        "battery": (32, 33, 34, 35, 36, 39), "pairs": (), "numbers": _FLASHED, "texts": ("journal_folder",), "timers": (),
+    },
+    "stm32": {
+        "common": _COMMON_PINS, "pins": ("encoder_a_pin", "encoder_b_pin"), "allowed": _PYBOARD,
+        "battery": ("X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "X11", "X12", "X19", "X20", "X21", "X22", "Y11", "Y12"), "pairs": (),
+        "numbers": {
+            "battery_full_scale_mv": (1_000, 60_000), "step_timer": (1, 14), "count_timer": (1, 14), "enable_timer": (1, 14),
+            "encoder_timer": (1, 14), "wake_timer": (1, 14), "buzzer_timer": (1, 14),
+            "step_alternate": (1, 15), "enable_alternate": (1, 15), "encoder_alternate": (1, 15), "count_trigger": (0, 3),
+        },
+        "texts": ("journal_folder",), "timers": _TIMERS,
+    },
+}  # fmt: skip
+FAMILY_OF_PLATFORM = {"linux": "unix", "darwin": "unix", "rp2": "rp2", "esp32": "esp32", "pyboard": "stm32"}
+
+
+def faults(board, family):
+    """Sentences for a person, one for each fault of a board's data (a dict); none if a pump may start on it."""
+    rules = FAMILIES[family]
+    checks = _checks(rules)
+    found = ["%s is missing: see the other boards under boards/" % key for key in sorted(checks) if key not in board]
+    found += ["%s is no key of this board: is it misspelt?" % key for key in sorted(board) if key not in checks]
+    for key in sorted(board):
+        check, allowed = checks.get(key, (_anything, None))
+        fault = check(board[key], allowed)
+        if fault:
+            found.append("%s %s" % (key, fault))
+    return found or _doubled_pins(board, rules) + _doubled_timers(board, rules["timers"]) + _relations(board)
+
+
+def _checks(rules):
+    """{key: (function that finds its fault, what is allowed)} for every key that a board of the family has."""
+    checks = {}
+    for table in (NUMBERS, rules["numbers"]):
+        for key in table:
+            checks[key] = (_number_fault, table[key])
+    for key in TEXTS + rules["texts"]:
+        checks[key] = (_text_fault, None)
+    for key in FLAGS:
+        checks[key] = (_flag_fault, None)
+    for key in rules["common"] + rules["pins"]:
+        checks[key] = (_pin_fault, rules["battery"] if key == "battery_pin" else rules["allowed"])
+    return checks
+
+
+def _anything(value, allowed):
+    return None
+
+
+def _text_fault(value, allowed):
+    return None if type(value) is str and value else "wants a text in quotes, not %r" % (value,)
+
+
+def _flag_fault(value, allowed):
+    return None if type(value) is bool else "wants True or False, not %r" % (value,)
+
+
+def _number_fault(value, limits):
+    if type(value) is not int:
+        return "wants a whole number, not %r" % (value,)
+    if not limits[0] <= value <= limits[1]:
+        return "is %d; it must be from %d to %d" % (value, limits[0], limits[1])
+    return None
+
+
+def _pin_fault(value, allowed):
+    if type(value) is not type(allowed[0]):
+        return "wants %s, not %r" % ("a GPIO number" if type(allowed[0]) is int else "a pin's name in quotes", value)
+    if value not in allowed:
+        return "is %s, which cannot be used for it; choose of %s" % (value, " ".join([str(pin) for pin in allowed]))
+    return None
+
+
+def _doubled_pins(board, rules):
+    """One pin for two parts; the second channel of a pair lies on the next GPIO."""
+    users, found = {}, []
+    taken = [(board[key], key) for key in rules["common"] + rules["pins"]]
+    for key in rules["pairs"]:
+        taken.append((board[key] + 1, "the second channel of " + key))
+        if board[key] + 1 not in rules["allowed"]:
+            found.append("%s is %d, but its second channel cannot be on the next GPIO: move it" % (key, board[key]))
+    for pin, user in taken:
+        if pin in users:
+            found.append("%s and %s are both on pin %s: give each its own" % (users[pin], user, pin))
+        users[pin] = user
+    return found
+
+
+def _doubled_timers(board, timers):
+    users, found = {}, []
+    for key in timers:
+        if board[key] in users:
+            found.append("%s and %s both use timer %d: give each its own" % (users[board[key]], key, board[key]))
+        users[board[key]] = key
+    return found
+
+
+def _relations(board):
+    found = []
+    for lower, upper in RISING:
+        if not board[lower] < board[upper]:
+            found.append("%s is %d; it must be below %s, which is %d" % (lower, board[lower], upper, board[upper]))
+    period_us = 3_600_000_000 * 1_000_000 // (board["max_rate_nl_h"] * board["steps_per_ml_nominal"])
+    if period_us < board["min_pulse_period_us"]:
+        text = "max_rate_nl_h %d means a pulse each %d us; min_pulse_period_us is %d: lower the rate"
+        found.append(text % (board["max_rate_nl_h"], period_us, board["min_pulse_period_us"]))
+    return found
+
+
+def refusal(board, family):
+    """What to tell at the console if a pump may not start on this board: a text of several lines, or None."""
+    found = faults(board, family)
+    if not found:
+        return None
+    lines = ["DOSELOOP DOES NOT START: boards/%s/board.py is wrong. Nothing moves." % board.get("name", "?")]
+    lines += ["  - " + fault for fault in found]
+    return "\n".join(lines + ["Correct it, then install again: python tools/flash.py --board %s" % board.get("name", "?")])

