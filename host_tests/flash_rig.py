@@ -1,4 +1,4 @@
-"""What the flashing tests share: a board with a real littlefs in a file (tools/micropython/lfs_board.py), and small firmwares to put on it."""
+"""What the flashing tests share: a board with a real littlefs in a file (tools/micropython/lfs_board.py), and small firmwares for it."""
 
 import subprocess
 from pathlib import Path
