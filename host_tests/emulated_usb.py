@@ -14,11 +14,14 @@ BOOT_S = 120
 
 
 class UsbPico:
-    """`port` is a new path after each unplug(). Use as a context manager."""
+    """`port` is a new path after each plug_in(). filesystem: what lies in its flash. Use as a context manager."""
 
-    def __init__(self, manifest):
+    def __init__(self, manifest, filesystem=b""):
         self.rig = Rig()
         self._line = Line(build(manifest), self.rig)
+        self._device = self._line.device
+        start = self._device.board.layout.fs_start
+        self._device.mcu.flash[start : start + len(filesystem)] = filesystem
         self._master = self._slave = -1
         self.port = ""
         self._ended = threading.Event()
@@ -65,16 +68,20 @@ class UsbPico:
 
     def power_cycle(self):
         """Power off and on: memory and marks are gone, flash stays."""
-        from rp2040py.device.base_device import ResetCause
-
-        device = self._line.device
-        device.simulator.schedule_threadsafe(lambda: device.hard_reset(cause=ResetCause.POWER_ON))
+        self._reset("POWER_ON")
 
     def run_pin(self):
-        from rp2040py.device.base_device import ResetCause
+        self._reset("RUN_PIN")
 
-        device = self._line.device
-        device.simulator.schedule_threadsafe(lambda: device.hard_reset(cause=ResetCause.RUN_PIN))
+    def _reset(self, name):
+        from rp2040py.device.base_device import ResetCause  # after the corrections that tools.emulated_pico makes
+
+        cause = ResetCause[name]
+        self._device.simulator.schedule_threadsafe(lambda: self._device.hard_reset(cause=cause))
+
+    def run_on(self, ms):
+        """Lets so much of its own time go by."""
+        self._line.advance_to(self.now_ms() + ms)
 
     def now_ms(self):
         return self._line.now_ms()

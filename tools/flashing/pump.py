@@ -19,7 +19,7 @@ from tools.flashing.prompt import Gone, SerialPrompt
 
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
 LISTEN_S = 3.0
-BACK_S = 45.0  # a board's port comes back within seconds of a reset; an emulated one takes longer
+BACK_S = 90.0  # a board's port comes back within seconds of a reset; an emulated one takes longer
 MAY_STOP_FOR_MAINT = ("idle", "stopped")
 
 
