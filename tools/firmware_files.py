@@ -78,7 +78,7 @@ def content_hash(parts: list[Module]) -> str:
 def git_hash(parts: list[Module]) -> str:
     """The last commit that changed any of them, `+dirty` if they are not as committed; `none` outside a git checkout."""
     paths = [str(part.source) for part in parts]
-    commit = _git("log", "-1", f"--abbrev={GIT_DIGITS}", "--format=%h", "--", *paths)
+    commit = _git("log", "-1", f"--abbrev={GIT_DIGITS}", "--format=%h", "--", *paths) if paths else ""
     if not commit:
         return "none"
     return commit + ("+dirty" if _git("status", "--porcelain", "--", *paths) else "")
