@@ -43,6 +43,7 @@ from hil.result import Measurement
 from hil.steps import local_seconds
 
 MINUTE_MS = 60_000
+MAINT_MS = 1000  # from the answer to MAINT to the prompt
 LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, Reset, SetClock, Type)  # alarms may have come or gone
 
 
@@ -281,7 +282,9 @@ class Acts:
         play.outcome(where, "the RUN pin is pulled low", True)
 
     def _prompt(self, action: Prompt, where: str) -> None:
-        printed = self._play.target.open_prompt(action.command)
+        target = self._play.target
+        target.advance_to(target.now_ms() + MAINT_MS)
+        printed = target.open_prompt(action.command)
         missed = [words for words in action.says if words not in printed]
         what = " ".join(word for word in action.command if word != "{port}")
         self._play.outcome(where, what, not missed, f"{missed} not in {printed[-300:]!r}" if missed else printed.strip()[-120:])
@@ -337,7 +340,7 @@ class Acts:
             "programmed_ng": play.expectation.dose_ng(play.now_us) if play.expectation is not None else 0.0,
             "time_s": target.now_ms() / 1000,
             "driven": float(target.rig.enabled) if target.rig is not None else nan,
-            "beeps": float(pins.sounds) if (pins := target.pins()) is not None else nan,
+            "beeps": float(sounds) if (sounds := target.sounds()) is not None else nan,
         }
 
     def _since(self, mark: str | None) -> dict[str, float]:

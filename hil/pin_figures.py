@@ -45,29 +45,39 @@ class Pins:
 
 def of_pulses(pins: Pins, expectation: Expectation, until_us: int, longest_s: float) -> list[Measurement]:
     """Interval and rate over every stretch of constant rate, and whether the emulator kept time."""
-    errors = list(_errors(pins.edges_ns, expectation, until_us, longest_s + MARGIN_S))
-    worst_us = max((each[0] for each in errors), default=None)
-    worst_ppm = max((each[1] for each in errors), default=None)
-    counted = sum(each[2] for each in errors)
-    why = f"{counted} intervals in {len(errors)} stretches of constant rate"
     return [
-        Measurement("largest pulse interval off the program", worst_us, "us", 0.0, INTERVAL_US, why),
-        Measurement("largest pulse rate off the program", worst_ppm, "ppm", 0.0, RATE_PPM, why),
+        *_of_stretches(list(_errors(pins.edges_ns, expectation, until_us, longest_s + MARGIN_S))),
         Measurement("PIO steps lost by the emulator", float(pins.lost_cycles), "", 0.0, 0.0, "else its times are worth nothing"),
         Measurement("sounds heard at the buzzer", float(pins.sounds), "", None, None, "edges of its pin"),
     ]
 
 
+def _of_stretches(errors: list[tuple[float, float, int]]) -> list[Measurement]:
+    """The worst of all stretches; nothing where the story has none long enough."""
+    if not errors:
+        return []
+    why = f"{sum(each[2] for each in errors)} intervals in {len(errors)} stretches of constant rate"
+    return [
+        Measurement("largest pulse interval off the program", max(each[0] for each in errors), "us", 0.0, INTERVAL_US, why),
+        Measurement("largest pulse rate off the program", max(each[1] for each in errors), "ppm", 0.0, RATE_PPM, why),
+    ]
+
+
 def _errors(edges_ns: Edges, expectation: Expectation, until_us: int, margin_s: float) -> Iterator[tuple[float, float, int]]:
-    """(largest interval error in us, rate error in ppm, intervals) of each stretch with enough pulses."""
-    margin_ns = int(margin_s * 1e9)
+    """(largest interval error in us, rate error in ppm, intervals) of each stretch in which enough pulses are due."""
+    margin_us = int(margin_s * 1e6)
     for from_us, to_us, steps_per_us in expectation.stretches(until_us):
-        inside = edges_ns[(edges_ns >= from_us * 1000 + margin_ns) & (edges_ns <= to_us * 1000 - margin_ns)]
-        if steps_per_us and len(inside) > FEWEST:
-            period_us = 1 / float(steps_per_us)
-            gaps_us = np.diff(inside) / 1000
-            mean_us = (inside[-1] - inside[0]) / 1000 / len(gaps_us)
-            yield float(np.abs(gaps_us - period_us).max()), float(abs(mean_us / period_us - 1) * 1e6), len(gaps_us)
+        if float(steps_per_us) * (to_us - from_us - 2 * margin_us) > FEWEST + 1:
+            inside = edges_ns[(edges_ns >= (from_us + margin_us) * 1000) & (edges_ns <= (to_us - margin_us) * 1000)]
+            yield _error(inside, 1 / float(steps_per_us))
+
+
+def _error(edges_ns: Edges, period_us: float) -> tuple[float, float, int]:
+    if len(edges_ns) <= FEWEST:  # they are due, and did not come
+        return float("inf"), float("inf"), max(0, len(edges_ns) - 1)
+    gaps_us = np.diff(edges_ns) / 1000
+    mean_us = (edges_ns[-1] - edges_ns[0]) / 1000 / len(gaps_us)
+    return float(np.abs(gaps_us - period_us).max()), float(abs(mean_us / period_us - 1) * 1e6), len(gaps_us)
 
 
 def of_count(difference: int | None) -> list[Measurement]:

@@ -235,6 +235,10 @@ class EmulatedTarget(Target):
         edges = np.array(self.wiring.edges_ns, dtype=np.int64)
         return Pins(edges, tuple(self.wiring.enable), self.chip.lost_cycles, len(self.wiring.sounds))
 
+    def sounds(self) -> int:
+        """Each burst of edges at the buzzer's pin."""
+        return len(self.wiring.sounds)
+
     def pin_pulses(self) -> int:
         return self.wiring.pulses_since_boot
 
