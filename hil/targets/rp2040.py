@@ -35,8 +35,7 @@ class TruePIO(_Base):  # type: ignore[misc]
     long idle jump in one piece, in which state machines lose cycles.
     """
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *_given: Any) -> None:  # the compiled class has taken them already
         self._runs = False
         self._zero_ns = 0.0  # the clock's time at this block's cycle 0
         self._pace = self.rp2040.clock.create_alarm(self._keep_pace)
