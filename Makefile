@@ -14,7 +14,7 @@ SEED ?= 1
 FIRST ?= 0
 JOBS ?= 2
 
-.PHONY: help bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal smoke image clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal smoke image clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
+	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make clean      remove .venv and build/"
 
 $(PY):
@@ -93,6 +94,12 @@ image: $(VENV)/.pico
 
 smoke: $(VENV)/.pico
 	$(PY) tools/smoke.py
+
+emulated: $(VENV)/.pico
+	$(PY) tools/emulated.py
+
+emulated-long: $(VENV)/.pico
+	$(PY) tools/emulated.py --long --out build/emulated-long
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -100,10 +100,14 @@ class TruePIO(_Base):  # type: ignore[misc]
 setattr(native, "RPPIO", TruePIO)  # noqa: B010 - the compiled module declares no such name
 
 from rp2040py.boards import BOARDS, resolve_firmware  # noqa: E402 - after the correction above
+from rp2040py.device import MicroPythonDevice  # noqa: E402
 from rp2040py.device.base_device import BaseDevice, ResetCause  # noqa: E402
+from rp2040py.device.repl_runner import InteractiveRepl  # noqa: E402
 from rp2040py.execute_batch import execute_batch  # noqa: E402
 from rp2040py.memory_map import FLASH_START_ADDRESS  # noqa: E402
 from rp2040py.utils.fifo import FIFO  # noqa: E402
+
+__all__ = ["FLASH", "BaseDevice", "Chip", "FlashTimes", "InteractiveRepl", "MicroPythonDevice", "board_spec", "correct"]
 
 RUN_PIN, POWER_ON, BY_WATCHDOG = ResetCause.RUN_PIN, ResetCause.POWER_ON, ResetCause.WATCHDOG
 ERASES = (0x20, 0xD8)  # sector, block: flash commands
