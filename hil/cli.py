@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(add: Callable[..., object]) -> None:
     add("scenario", help="a scenario file, or the name of a shipped one")
-    add("--target", default="unix", help="unix (virtual time; default), emulated (the flashed image), or any pyserial URL like /dev/ttyACM0")
+    add("--target", default="unix", help="unix (virtual time; default), emulated (the flashed image), or a pyserial URL like /dev/ttyACM0")
     add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
     add("--seed", type=_seed, help="of the simulated rig, instead of the scenario's")
     add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
