@@ -144,6 +144,8 @@ class Acts:
             self._expect_refusal(refused, action.expect, action.says, where, what)
         else:
             self._follower.took(action.verb, action.fields, reply)
+            if action.verb == "MAINT":
+                play.target.advance_to(play.target.now_ms() + MAINT_MS)
             missed = [] if action.expect == "OK" else [f"answered OK, expected {action.expect}"]
             missed += unmet(action.reply, reply)
             play.outcome(where, what, not missed, "; ".join(missed))
@@ -282,9 +284,7 @@ class Acts:
         play.outcome(where, "the RUN pin is pulled low", True)
 
     def _prompt(self, action: Prompt, where: str) -> None:
-        target = self._play.target
-        target.advance_to(target.now_ms() + MAINT_MS)
-        printed = target.open_prompt(action.command)
+        printed = self._play.target.open_prompt(action.command)
         missed = [words for words in action.says if words not in printed]
         what = " ".join(word for word in action.command if word != "{port}")
         self._play.outcome(where, what, not missed, f"{missed} not in {printed[-300:]!r}" if missed else printed.strip()[-120:])

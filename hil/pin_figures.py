@@ -17,7 +17,7 @@ FEWEST = 20  # intervals that a rate is worked out from
 MARGIN_S = 0.5  # around a change of rate: it came somewhere in the exchange that ordered it, and is found at the next turn
 LEASE_BOLUS_MS = 1_000  # DESIGN: what all outstanding leases hold at most
 LEASE_BASAL_MS = 10_000
-ENABLE_MS = 12_500  # the controller's report is good for 12 s; the watchdog takes 8
+ENABLE_MS = 2_100  # a state machine drops it unless it was fed within 2 s
 
 Edges = NDArray[np.int64]
 
@@ -38,6 +38,7 @@ class Pins:
     enable: Sequence[tuple[int, bool]]
     lost_cycles: int  # by the emulator: figures are worth nothing if there are any
     sounds: int
+    resets_ns: Sequence[int] = ()
 
     def after(self, from_ns: int, to_ns: int) -> Edges:
         return self.edges_ns[(self.edges_ns > from_ns) & (self.edges_ns <= to_ns)]
@@ -94,7 +95,8 @@ def of_hangs(pins: Pins, hangs: Sequence[Hang], until_ns: int) -> list[Measureme
 def _of_hang(pins: Pins, hang: Hang, until_ns: int) -> list[Measurement]:
     falls = [at_ns for at_ns, level in pins.enable if not level and at_ns > hang.at_ns]
     fell_ns = falls[0] if falls else None
-    pulses = pins.after(hang.at_ns, fell_ns or until_ns)
+    reset_ns = next((at_ns for at_ns in pins.resets_ns if at_ns > hang.at_ns), until_ns)
+    pulses = pins.after(hang.at_ns, reset_ns)
     last_ms = (pulses[-1] - hang.at_ns) / 1e6 if len(pulses) else 0.0
     lease_ms = LEASE_BOLUS_MS if hang.in_bolus else LEASE_BASAL_MS
     why = "a bolus: one lease" if hang.in_bolus else "basal: one lease"
@@ -103,5 +105,5 @@ def _of_hang(pins: Pins, hang: Hang, until_ns: int) -> list[Measurement]:
     return [
         Measurement("last pulse after the processor hung", last_ms, "ms", 0.0, float(lease_ms), why),
         Measurement("pulses after the processor hung", float(len(pulses)), "steps", None, None, why),
-        Measurement(off, fell_ms, "ms", 0.0, float(ENABLE_MS), "not fed any more, or the watchdog's reset"),
+        Measurement(off, fell_ms, "ms", 0.0, float(ENABLE_MS), "not fed any more"),
     ]

@@ -89,9 +89,22 @@ HUNG = [(990, True, PASSED), (1010, True, FAILED), (9_900, False, PASSED), (10_1
 @pytest.mark.parametrize("last_ms, in_bolus, verdict", HUNG)
 def test_pulses_that_outlast_a_lease_after_a_hang_are_seen(last_ms: int, in_bolus: bool, verdict: str) -> None:
     edges = np.array([SECOND_NS, SECOND_NS + last_ms * 1_000_000], dtype=np.int64)
-    enable = ((0, True), (13 * SECOND_NS, False))
+    enable = ((0, True), (3 * SECOND_NS, False))  # what is pulsed without the driver counts all the same
     found = verdicts(of_hangs(pins(edges, enable), [Hang(SECOND_NS, in_bolus)], 20 * SECOND_NS))
     assert found["last pulse after the processor hung"] == verdict
+
+
+def test_pulses_after_the_reset_are_none_of_the_hang() -> None:
+    edges = np.array([SECOND_NS, 10 * SECOND_NS], dtype=np.int64)
+    seen = Pins(edges, ((0, True), (3 * SECOND_NS, False)), 0, 0, (9 * SECOND_NS,))
+    assert verdicts(of_hangs(seen, [Hang(SECOND_NS, True)], 20 * SECOND_NS))["last pulse after the processor hung"] == PASSED
+
+
+@pytest.mark.parametrize("fell_ms, verdict", [(2_000, PASSED), (2_200, FAILED)])
+def test_an_enable_that_outlasts_two_seconds_after_a_hang_is_seen(fell_ms: int, verdict: str) -> None:
+    enable = ((0, True), (SECOND_NS + fell_ms * 1_000_000, False))
+    found = verdicts(of_hangs(pins(even(1, SECOND_NS), enable), [Hang(SECOND_NS, True)], 20 * SECOND_NS))
+    assert found["motor enable off after the processor hung"] == verdict
 
 
 def test_an_enable_that_never_falls_after_a_hang_is_seen() -> None:
