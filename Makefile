@@ -17,7 +17,7 @@ JOBS ?= 2
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal smoke image image-tools flash emulated-tests clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal smoke image image-tools flash emulated-tests clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
 	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
 	@echo "make emulated-tests  flashing, MAINT and a stray 0x03 on an emulated Pico"
+	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make clean      remove .venv and build/"
 
 $(PY):
@@ -114,6 +115,12 @@ emulated-tests: $(VENV)/.pico $(VENV)/.dev
 
 smoke: $(VENV)/.pico
 	$(PY) tools/smoke.py
+
+emulated: $(VENV)/.pico
+	$(PY) tools/emulated.py
+
+emulated-long: $(VENV)/.pico
+	$(PY) tools/emulated.py --long --out build/emulated-long
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -43,6 +43,7 @@ from hil.result import Measurement
 from hil.steps import local_seconds
 
 MINUTE_MS = 60_000
+MAINT_MS = 1000  # from the answer to MAINT to the prompt
 LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, Reset, SetClock, Type)  # alarms may have come or gone
 
 
@@ -143,6 +144,8 @@ class Acts:
             self._expect_refusal(refused, action.expect, action.says, where, what)
         else:
             self._follower.took(action.verb, action.fields, reply)
+            if action.verb == "MAINT":
+                play.target.advance_to(play.target.now_ms() + MAINT_MS)
             missed = [] if action.expect == "OK" else [f"answered OK, expected {action.expect}"]
             missed += unmet(action.reply, reply)
             play.outcome(where, what, not missed, "; ".join(missed))
@@ -337,7 +340,7 @@ class Acts:
             "programmed_ng": play.expectation.dose_ng(play.now_us) if play.expectation is not None else 0.0,
             "time_s": target.now_ms() / 1000,
             "driven": float(target.rig.enabled) if target.rig is not None else nan,
-            "beeps": float(pins.sounds) if (pins := target.pins()) is not None else nan,
+            "beeps": float(sounds) if (sounds := target.sounds()) is not None else nan,
         }
 
     def _since(self, mark: str | None) -> dict[str, float]:

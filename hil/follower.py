@@ -31,6 +31,8 @@ class Follower:
             self._pushed(verb, fields, reply)
         elif verb == "RES:REFILL":
             self._refilled(fields)
+        elif verb == "MAINT":
+            self._play.expected_restarts = 1
         elif verb == "LINE:NEW" and fields.get("part") == "both":
             self._play.fluids.new_line()
             self._play.bridge(0, 0)

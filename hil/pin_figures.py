@@ -17,7 +17,7 @@ FEWEST = 20  # intervals that a rate is worked out from
 MARGIN_S = 0.5  # around a change of rate: it came somewhere in the exchange that ordered it, and is found at the next turn
 LEASE_BOLUS_MS = 1_000  # DESIGN: what all outstanding leases hold at most
 LEASE_BASAL_MS = 10_000
-ENABLE_MS = 12_500  # the controller's report is good for 12 s; the watchdog takes 8
+ENABLE_MS = 2_100  # a state machine drops it unless it was fed within 2 s
 
 Edges = NDArray[np.int64]
 
@@ -38,6 +38,7 @@ class Pins:
     enable: Sequence[tuple[int, bool]]
     lost_cycles: int  # by the emulator: figures are worth nothing if there are any
     sounds: int
+    resets_ns: Sequence[int] = ()
 
     def after(self, from_ns: int, to_ns: int) -> Edges:
         return self.edges_ns[(self.edges_ns > from_ns) & (self.edges_ns <= to_ns)]
@@ -45,29 +46,39 @@ class Pins:
 
 def of_pulses(pins: Pins, expectation: Expectation, until_us: int, longest_s: float) -> list[Measurement]:
     """Interval and rate over every stretch of constant rate, and whether the emulator kept time."""
-    errors = list(_errors(pins.edges_ns, expectation, until_us, longest_s + MARGIN_S))
-    worst_us = max((each[0] for each in errors), default=None)
-    worst_ppm = max((each[1] for each in errors), default=None)
-    counted = sum(each[2] for each in errors)
-    why = f"{counted} intervals in {len(errors)} stretches of constant rate"
     return [
-        Measurement("largest pulse interval off the program", worst_us, "us", 0.0, INTERVAL_US, why),
-        Measurement("largest pulse rate off the program", worst_ppm, "ppm", 0.0, RATE_PPM, why),
+        *_of_stretches(list(_errors(pins.edges_ns, expectation, until_us, longest_s + MARGIN_S))),
         Measurement("PIO steps lost by the emulator", float(pins.lost_cycles), "", 0.0, 0.0, "else its times are worth nothing"),
         Measurement("sounds heard at the buzzer", float(pins.sounds), "", None, None, "edges of its pin"),
     ]
 
 
+def _of_stretches(errors: list[tuple[float, float, int]]) -> list[Measurement]:
+    """The worst of all stretches; nothing where the story has none long enough."""
+    if not errors:
+        return []
+    why = f"{sum(each[2] for each in errors)} intervals in {len(errors)} stretches of constant rate"
+    return [
+        Measurement("largest pulse interval off the program", max(each[0] for each in errors), "us", 0.0, INTERVAL_US, why),
+        Measurement("largest pulse rate off the program", max(each[1] for each in errors), "ppm", 0.0, RATE_PPM, why),
+    ]
+
+
 def _errors(edges_ns: Edges, expectation: Expectation, until_us: int, margin_s: float) -> Iterator[tuple[float, float, int]]:
-    """(largest interval error in us, rate error in ppm, intervals) of each stretch with enough pulses."""
-    margin_ns = int(margin_s * 1e9)
+    """(largest interval error in us, rate error in ppm, intervals) of each stretch in which enough pulses are due."""
+    margin_us = int(margin_s * 1e6)
     for from_us, to_us, steps_per_us in expectation.stretches(until_us):
-        inside = edges_ns[(edges_ns >= from_us * 1000 + margin_ns) & (edges_ns <= to_us * 1000 - margin_ns)]
-        if steps_per_us and len(inside) > FEWEST:
-            period_us = 1 / float(steps_per_us)
-            gaps_us = np.diff(inside) / 1000
-            mean_us = (inside[-1] - inside[0]) / 1000 / len(gaps_us)
-            yield float(np.abs(gaps_us - period_us).max()), float(abs(mean_us / period_us - 1) * 1e6), len(gaps_us)
+        if float(steps_per_us) * (to_us - from_us - 2 * margin_us) > FEWEST + 1:
+            inside = edges_ns[(edges_ns >= (from_us + margin_us) * 1000) & (edges_ns <= (to_us - margin_us) * 1000)]
+            yield _error(inside, 1 / float(steps_per_us))
+
+
+def _error(edges_ns: Edges, period_us: float) -> tuple[float, float, int]:
+    if len(edges_ns) <= FEWEST:  # they are due, and did not come
+        return float("inf"), float("inf"), max(0, len(edges_ns) - 1)
+    gaps_us = np.diff(edges_ns) / 1000
+    mean_us = (edges_ns[-1] - edges_ns[0]) / 1000 / len(gaps_us)
+    return float(np.abs(gaps_us - period_us).max()), float(abs(mean_us / period_us - 1) * 1e6), len(gaps_us)
 
 
 def of_count(difference: int | None) -> list[Measurement]:
@@ -84,7 +95,8 @@ def of_hangs(pins: Pins, hangs: Sequence[Hang], until_ns: int) -> list[Measureme
 def _of_hang(pins: Pins, hang: Hang, until_ns: int) -> list[Measurement]:
     falls = [at_ns for at_ns, level in pins.enable if not level and at_ns > hang.at_ns]
     fell_ns = falls[0] if falls else None
-    pulses = pins.after(hang.at_ns, fell_ns or until_ns)
+    reset_ns = next((at_ns for at_ns in pins.resets_ns if at_ns > hang.at_ns), until_ns)
+    pulses = pins.after(hang.at_ns, reset_ns)
     last_ms = (pulses[-1] - hang.at_ns) / 1e6 if len(pulses) else 0.0
     lease_ms = LEASE_BOLUS_MS if hang.in_bolus else LEASE_BASAL_MS
     why = "a bolus: one lease" if hang.in_bolus else "basal: one lease"
@@ -93,5 +105,5 @@ def _of_hang(pins: Pins, hang: Hang, until_ns: int) -> list[Measurement]:
     return [
         Measurement("last pulse after the processor hung", last_ms, "ms", 0.0, float(lease_ms), why),
         Measurement("pulses after the processor hung", float(len(pulses)), "steps", None, None, why),
-        Measurement(off, fell_ms, "ms", 0.0, float(ENABLE_MS), "not fed any more, or the watchdog's reset"),
+        Measurement(off, fell_ms, "ms", 0.0, float(ENABLE_MS), "not fed any more"),
     ]

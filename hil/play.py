@@ -20,6 +20,7 @@ from hil.targets.base import Target
 DAY_MS = 86_400_000
 RESTARTS_TOLD = 10
 STOPPING = {"RESERVOIR_EMPTY", "BATTERY_DEPLETED", "OVER_DELIVERY", "MEMORY_FAULT"}  # R-ALM-1
+ENDED_EARLY = ("PARTIAL", "UNCERTAIN")  # a delivery that something cut short
 RESERVATION_NL = 10_000  # what a power cut leaves in doubt at most
 STEP_NL = 10  # of the reference rig
 ALIVE_MS = 2000  # how often a real pump is asked whether it is still there
@@ -179,6 +180,8 @@ class Play:
         """An alarm that stops the pump may have come on, or gone, since the last look. A stop without one is no reason."""
         expectation = self.expectation
         rig = self.target.rig
+        if expectation is not None and expectation.pushing(self.now_us) and stat.get("outcome") in ENDED_EARLY:
+            expectation.push_ended(self.now_us, leading_int(stat.get("steps", "0")))
         if expectation is None or not self.ordered_run or rig is None:
             return
         flows = leading_int(stat.get("rate", "0")) > 0

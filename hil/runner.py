@@ -48,7 +48,6 @@ class Options:
     days: int | None = None
     balance_url: str | None = None
     sample_ms: int | None = None
-    flash: str = "typical"  # how slow the emulated flash is: typical, worst
 
 
 def run(scenario: Scenario, options: Options, progress: Progress = lambda done, planned: None) -> Result:
@@ -94,7 +93,7 @@ def _adjusted(scenario: Scenario, options: Options) -> Scenario:
 def make_target(scenario: Scenario, options: Options, seed: int) -> Target:
     """The pump to test. A simulated one begins earlier, by the blank of its balance."""
     if options.target == "emulated":
-        return EmulatedTarget(PinRig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s), seed), flash=options.flash)
+        return EmulatedTarget(PinRig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s), seed), flash=scenario.setup.flash)
     if options.target != "unix":
         return SerialUrlTarget(options.target)
     rig = Rig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s - LEAD_S), seed)

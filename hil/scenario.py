@@ -10,7 +10,7 @@ days = 1                                what advance = "days" means; --days N ov
 [history]  a therapy taken over from a replaced pump (THER:IMPORT); without it the pump starts empty
 [board]    overrides of the board's data            [rig]      overrides of the simulated rig
 [balance]  overrides of the simulated balance       [calibration]  overrides of CAL:SET
-[setup]    run = true, seed = 1, sample = "15 min", ticks_start, role
+[setup]    run = true, seed = 1, sample = "15 min", ticks_start, flash = "typical" or "worst" (of an emulated board)
 [limits]   max_step_error, witness_percent, balance_percent, ledger_nl, tip_percent
 [expected] volume = "175 uL" (per day of `days`), alarms = [...]
 [[timeline]]  see hil/steps.py
@@ -83,6 +83,7 @@ class Setup:
     seed: int = 1
     sample_ms: int = 900_000
     ticks_start: int = 0
+    flash: str = "typical"  # how slow an emulated board's flash is
 
 
 @dataclass(frozen=True)
@@ -270,12 +271,13 @@ def _date(value: object, where: str) -> str:
 
 
 def _setup(table: Table) -> Setup:
-    only_keys(table, ("run", "seed", "sample", "ticks_start"), "setup")
+    only_keys(table, ("run", "seed", "sample", "ticks_start", "flash"), "setup")
     return Setup(
         as_flag(table.get("run", True), "setup.run"),
         as_int(table.get("seed", 1), "setup.seed"),
         sample_span(table.get("sample", "15 min"), "setup.sample"),
         as_int(table.get("ticks_start", 0), "setup.ticks_start", 0, (1 << 30) - 1),
+        one_of(table.get("flash", "typical"), ("typical", "worst"), "setup.flash"),
     )
 
 

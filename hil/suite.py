@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hil.result import EXIT, UNUSABLE, Result
+from hil.result import EXIT, PASSED, UNUSABLE, Result
 from hil.runner import Options, Run, judged, make_target, why_skipped, write_all
 from hil.scenario import Scenario
 from hil.targets.emulated import EmulatedTarget
@@ -33,80 +33,12 @@ class Verdict:
     evidence: str
 
 
-def run_together(scenarios: Sequence[Scenario], options: Options, jobs: int, told: Callable[[Verdict], None]) -> list[Verdict]:
-    """All of them on emulated boards, each with its evidence in a folder of its own under options.out."""
-    found = []
-    for group in _alike(scenarios):
-        for verdict in _run_group(group, options, jobs):
-            told(verdict)
-            found.append(verdict)
-    return found
-
-
-def _alike(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
-    """Groups of those that begin alike."""
-    groups: dict[str, list[Scenario]] = {}
-    for scenario in scenarios:
-        begins = (scenario.history, scenario.program, scenario.calibration, scenario.start_unix_s, scenario.offset_min, scenario.rig)
-        groups.setdefault(repr((*begins, replace(scenario.setup, sample_ms=0))), []).append(scenario)
-    return list(groups.values())
-
-
-def _run_group(group: list[Scenario], options: Options, jobs: int) -> Iterator[Verdict]:
-    """One boot, then a fork for each story, at most `jobs` at a time."""
-    for scenario in group:
-        if reason := why_skipped(scenario, options):
-            yield Verdict(scenario.name, SKIPPED, reason, 0.0, "")
-    group = [scenario for scenario in group if not why_skipped(scenario, options)]
-    if not group:
-        return
-    shared = _Shared(group[0], options)
-    children: dict[int, Scenario] = {}
-    for scenario in group:
-        while len(children) >= jobs:
-            yield _ended(children, options)
-        children[_forked(lambda scenario=scenario: shared.go_on(scenario))] = scenario  # type: ignore[misc]
-    while children:
-        yield _ended(children, options)
-    shared.close()
-
-
-def _forked(work: Callable[[], None]) -> int:
-    """The work in a process of its own, that leaves nothing behind in this one."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = EXIT[UNUSABLE]
-    try:
-        work()
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _ended(children: dict[int, Scenario], options: Options) -> Verdict:
-    """Waits for the next of them."""
-    pid = 0
-    while pid not in children:
-        pid, _ = os.wait()
-    return verdict_of(children.pop(pid).name, options.out)
-
-
-def verdict_of(name: str, out: Path) -> Verdict:
-    """What a run left in its folder."""
-    try:
-        content = json.loads((out / name / "result.json").read_text("utf-8"))
-        return Verdict(name, content["verdict"], content["reason"], content["wall_s"], content["evidence"])
-    except (OSError, ValueError, KeyError):
-        return Verdict(name, UNUSABLE, "its process ended without a result", 0.0, "")
-
-
-class _Shared:
-    """A board that was set up once."""
+class SharedBoard:
+    """A board that was set up once, for all stories that begin like this one."""
 
     def __init__(self, scenario: Scenario, options: Options) -> None:
         self._options = options
-        self._folder = options.out / ".setup"
+        self._folder = options.out / f".setup-{scenario.name}"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         target = make_target(scenario, options, scenario.setup.seed)
@@ -121,8 +53,20 @@ class _Shared:
     def _prepare(self) -> None:
         self._play, self._acts = self._run.prepare()
 
-    def go_on(self, scenario: Scenario) -> None:
-        """In a fork: be the run of this scenario from here on."""
+    def fork(self, scenario: Scenario) -> int:
+        """Plays the scenario in a process of its own, that leaves nothing behind in this one; gives its id."""
+        pid = os.fork()
+        if pid:
+            return pid
+        code = EXIT[UNUSABLE]
+        try:
+            self._go_on(scenario)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _go_on(self, scenario: Scenario) -> None:
+        """Be the run of this scenario from here on."""
         began, out, found = time.monotonic(), self._options.out / scenario.name, self._found
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
@@ -144,3 +88,91 @@ class _Shared:
         self._run.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+
+class Boards:
+    """Shared boards, made when they are first wanted and kept until `close`."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._boards: dict[str, SharedBoard] = {}
+
+    def run(self, scenario: Scenario) -> Verdict:
+        """One scenario, to its end."""
+        pid = self.begin(scenario)
+        os.waitpid(pid, 0)
+        return verdict_of(scenario.name, self._options.out)
+
+    def begin(self, scenario: Scenario) -> int:
+        """Set a board up for it, or take the one that is; gives the id of the process that plays it."""
+        key = beginning(scenario)
+        if key not in self._boards:
+            self._boards[key] = SharedBoard(scenario, self._options)
+        return self._boards[key].fork(scenario)
+
+    def close(self) -> None:
+        for board in self._boards.values():
+            board.close()
+        self._boards = {}
+
+
+def beginning(scenario: Scenario) -> str:
+    """The same text for scenarios that do the same up to the first step of their timeline."""
+    setup = replace(scenario.setup, sample_ms=0)
+    history, program = scenario.history, scenario.program
+    return repr((history, program, scenario.calibration, scenario.start_unix_s, scenario.offset_min, scenario.rig, setup))
+
+
+def run_together(
+    scenarios: Sequence[Scenario], options: Options, jobs: int, told: Callable[[Verdict], None], first: str = ""
+) -> list[Verdict]:
+    """All of them on emulated boards, each with its evidence in a folder of its own under options.out.
+
+    The one called `first` runs alone before the others; if it does not pass they are not run: a wire is wrong.
+    """
+    found: list[Verdict] = []
+    boards = Boards(options)
+    for verdict in _in_order(scenarios, boards, options, jobs, first):
+        told(verdict)
+        found.append(verdict)
+    boards.close()
+    return found
+
+
+def _in_order(scenarios: Sequence[Scenario], boards: Boards, options: Options, jobs: int, first: str) -> Iterator[Verdict]:
+    skipped = {scenario.name: reason for scenario in scenarios if (reason := why_skipped(scenario, options))}
+    yield from (Verdict(name, SKIPPED, reason, 0.0, "") for name, reason in skipped.items())
+    left = [scenario for scenario in scenarios if scenario.name not in skipped]
+    checks = [boards.run(scenario) for scenario in left if scenario.name == first]
+    yield from checks
+    others = [scenario for scenario in left if scenario.name != first]
+    if all(check.verdict == PASSED for check in checks):
+        yield from _side_by_side(others, boards, options, jobs)
+    else:
+        yield from (Verdict(scenario.name, UNUSABLE, f"not run: {first} did not pass", 0.0, "") for scenario in others)
+
+
+def _side_by_side(scenarios: Sequence[Scenario], boards: Boards, options: Options, jobs: int) -> Iterator[Verdict]:
+    """At most `jobs` at a time."""
+    playing: dict[int, Scenario] = {}
+    for scenario in scenarios:
+        while len(playing) >= jobs:
+            yield _next_end(playing, options)
+        playing[boards.begin(scenario)] = scenario
+    while playing:
+        yield _next_end(playing, options)
+
+
+def _next_end(playing: dict[int, Scenario], options: Options) -> Verdict:
+    pid = 0
+    while pid not in playing:
+        pid, _ = os.wait()
+    return verdict_of(playing.pop(pid).name, options.out)
+
+
+def verdict_of(name: str, out: Path) -> Verdict:
+    """What a run left in its folder."""
+    try:
+        content = json.loads((out / name / "result.json").read_text("utf-8"))
+        return Verdict(name, content["verdict"], content["reason"], content["wall_s"], content["evidence"])
+    except (OSError, ValueError, KeyError):
+        return Verdict(name, UNUSABLE, "its process ended without a result", 0.0, "")

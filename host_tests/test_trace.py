@@ -169,6 +169,21 @@ def test_the_emulated_image_is_evidence_if_it_passed_on_this_tree(rig):
 
 
 @pytest.mark.parametrize(
+    ("verdict", "strengths", "said"),
+    [
+        ("passed", {"EXAMPLE": 1, "EMULATED": 1}, []),
+        ("failed", {"EXAMPLE": 1}, ["R-STOP-1: scenario on-the-board failed"]),
+        ("skipped", {"EXAMPLE": 1}, []),
+    ],
+)
+def test_a_story_of_emulated_boards_is_evidence_if_it_passed_on_this_tree(rig, verdict, strengths, said):
+    rig.results(emulated={"on-the-board": {"verdict": verdict, "evidence": "EMULATED"}})
+    matrix = rig.trace(R_STOP_1=entry("rule.py:may_stop"))
+    assert row(matrix, "R-STOP-1").strengths == strengths
+    assert [problem for problem in matrix.problems if "R-STOP-1" in problem] == said
+
+
+@pytest.mark.parametrize(
     ("results", "strengths", "said"),
     [
         ({"story": {"verdict": "passed", "evidence": "SIMULATED"}}, {"EXAMPLE": 2}, []),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tools.tracing.__main__ import trace
-from tools.tracing.evidence import CAMPAIGN_FILE, SCENARIOS_FILE, SMOKE_FILE
+from tools.tracing.evidence import CAMPAIGN_FILE, EMULATED_FILE, SCENARIOS_FILE, SMOKE_FILE
 from tools.tracing.plugin import RESULT
 from tools.tree import tree_hash
 
@@ -100,6 +100,7 @@ class TraceRig:
         self.write("host_tests/conftest.py", 'pytest_plugins = ["tools.tracing.plugin"]\n')
         self.write("host_tests/test_rule.py", TESTS)
         self.write("hil/scenarios/story.toml", 'title = "A stop"\nrequirements = ["R-STOP-1"]\n')
+        self.write("hil/scenarios/emulated/on-the-board.toml", 'title = "A stop"\nrequirements = ["R-STOP-1"]\n')
         self.results()
 
     def write(self, name, text):
@@ -107,13 +108,16 @@ class TraceRig:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
 
-    def results(self, scenarios=None, campaign=None, smoke=None):
+    def results(self, scenarios=None, campaign=None, smoke=None, emulated=None):
         """What tools/scenarios.py, the campaign and the emulated Pico would leave; each by default with nothing to say."""
         tree = tree_hash(self.root)
         nothing = {"histories": 0, "events": 0, "seed": 1, "disagreements": 0, "requirements": []}
         self.write(str(SCENARIOS_FILE), json.dumps({"tree": tree, "results": scenarios or {}}))
         self.write(str(CAMPAIGN_FILE), json.dumps({"tree": tree, **nothing, **(campaign or {})}))
         (self.root / SMOKE_FILE).unlink(missing_ok=True)
+        (self.root / EMULATED_FILE).unlink(missing_ok=True)
+        if emulated:
+            self.write(str(EMULATED_FILE), json.dumps({"tree": tree, "results": emulated}))
         if smoke:
             self.write(str(SMOKE_FILE), json.dumps({"tree": tree, **smoke}))
 

@@ -1,1 +1,1 @@
-"""Pumps to test: the unix port in virtual time, or anything behind a pyserial URL."""
+"""Pumps to test: the unix port in virtual time, the flashed image on an emulated board, or anything behind a pyserial URL."""

@@ -84,6 +84,10 @@ class Target(ABC):
         """When the motor last began to be driven, after it had rested."""
         raise self._cannot("look into")
 
+    def sounds(self) -> int | None:
+        """Sounds the buzzer was heard to make; None: nobody listens."""
+        return None
+
     def pins(self) -> Pins | None:
         """What a listener on the pins saw, apart from the rig; None: there is none."""
         return None

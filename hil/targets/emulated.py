@@ -126,7 +126,7 @@ class EmulatedTarget(Target):
             self.chip = make_chip(self.image, self.wiring, flash)
         except ImportError as error:
             raise TargetError(f"the emulator is not installed ({error}): {PACKAGES}") from None
-        self.restarts: list[tuple[int, str]] = []  # (ms, cause)
+        self.resets_ns: list[int] = []  # when it was reset, by whatever
         self._told: Callable[[int], None] = lambda cause: None
         self._unix_zero = float(self.rig.config.rtc_unix_s)
         self.pty: PtyPair | None = PtyPair()
@@ -233,7 +233,11 @@ class EmulatedTarget(Target):
 
     def pins(self) -> Pins:
         edges = np.array(self.wiring.edges_ns, dtype=np.int64)
-        return Pins(edges, tuple(self.wiring.enable), self.chip.lost_cycles, len(self.wiring.sounds))
+        return Pins(edges, tuple(self.wiring.enable), self.chip.lost_cycles, len(self.wiring.sounds), self.resets_ns)
+
+    def sounds(self) -> int:
+        """Each burst of edges at the buzzer's pin."""
+        return len(self.wiring.sounds)
 
     def pin_pulses(self) -> int:
         return self.wiring.pulses_since_boot
@@ -257,7 +261,7 @@ class EmulatedTarget(Target):
         from hil.targets.rp2040 import BY_WATCHDOG
 
         self.wiring.restarted()
-        self.restarts.append((self.now_ms(), cause.name.lower()))
+        self.resets_ns.append(self.now_ns())
         self._told(WATCHDOG if cause is BY_WATCHDOG else POWER)
 
     # ---- the line: the chip's USB on one side, a pty on the other

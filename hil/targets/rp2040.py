@@ -1,8 +1,9 @@
 """An RP2040 that runs the flashed image: rp2040py, corrected where it is no bench, and driven by whoever calls `run_to`.
 
 What is corrected, each measured before it was:
-- PIO keeps exact time through the jumps that an idle processor makes (as shipped it loses them);
+- PIO keeps exact time through the jumps that an idle processor makes (as shipped it loses them), and costs a third less;
 - the emulated USB host asks at a sane pace; the stepper's joined queue is as deep as the chip's;
+- its random bit is random, from a fixed seed;
 - a flash erase holds up the processor as long as a real one does, while everything else goes on.
 Nothing runs between two calls of `run_to`: chip time stands still while the bench computes. One core, 125 MHz.
 Import this before anything else of rp2040py makes a device.
@@ -14,6 +15,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Protocol
 
 import rp2040py.native._rp2040 as native
@@ -21,46 +23,41 @@ import rp2040py.native._rp2040 as native
 USB_POLL_US = 1000  # the emulated host asks for bytes this often
 JOINED_WORDS = 8  # of a queue that takes both directions' places
 NS_PER_CYCLE = 8
-REBASE_NS = 1000  # a longer lag than truncation makes: the block stood still meanwhile
-NEVER_NS = 1 << 62
+PACE_NS = 500_000  # PIO is walked at least so often; its edges have their own instants all the same
 SLICE_NS = 1_000_000
+JMP_Y_DEC = 0x0080  # without delay; the low five bits are the address
 
 _Base: Any = vars(native)["RPPIO"]
 
 
 class TruePIO(_Base):  # type: ignore[misc]
-    """Walks a long idle jump from due time to due time, so that no state machine loses cycles."""
+    """A PIO block that is walked, due time by due time, to the clock's present: each PACE_NS, and whenever somebody looks or acts.
 
-    behind = 0  # cycles of the jump still to come, while it is walked
-    _lag_ns = 0.0  # of the chip's clock against this block's cycles
+    The emulator's own loop is told that the block is stopped: it would call it at every instruction of the processor, and hand it a
+    long idle jump in one piece, in which state machines lose cycles.
+    """
 
-    def advance(self, cycles: int, _advance: Callable[[Any, int], None] = _Base.advance) -> None:
-        if cycles > 8:
-            cycles = self._walk(cycles + self._cut_off(cycles))
-        _advance(self, cycles)
+    def __init__(self, *_given: Any) -> None:  # the compiled class has taken them already
+        self._runs = False
+        self._zero_ns = 0.0  # the clock's time at this block's cycle 0
+        self._pace = self.rp2040.clock.create_alarm(self._keep_pace)
 
-    def _cut_off(self, cycles: int) -> int:
-        """Whole cycles that the jumps so far were cut short by: the emulator drops each one's fraction."""
-        lag_ns = self.rp2040.clock.nanos - NS_PER_CYCLE * ((self.cycle_fp >> 8) + cycles)
-        lost = int(lag_ns - self._lag_ns) // NS_PER_CYCLE
-        if 0 <= lost < REBASE_NS // NS_PER_CYCLE:
-            return lost
-        self._lag_ns = lag_ns
-        return 0
+    @property
+    def now_ns(self) -> int:
+        """The instant this block has been walked to: that of an edge, for whoever listens at its pins."""
+        return int(self._zero_ns) + (self.cycle_fp >> 8) * NS_PER_CYCLE if self._runs else int(self.rp2040.clock.nanos)
 
-    def _walk(self, cycles: int) -> int:
-        """All but the last few of these cycles; gives how many are left."""
+    def catch_up(self) -> None:
+        """Walk to the present."""
+        if self._runs:
+            self._walk(int((self.rp2040.clock.nanos - self._zero_ns) / NS_PER_CYCLE) - (self.cycle_fp >> 8))
+
+    def _walk(self, cycles: int) -> None:
         self._skip_waits(cycles)
-        while cycles > 8:
-            step = (self.next_due_fp - self.cycle_fp + 255) >> 8
-            if step >= cycles:
-                break
-            step = max(step, 1)
+        while cycles > 0:
+            step = min(max((self.next_due_fp - self.cycle_fp + 255) >> 8, 1), cycles)
             cycles -= step
-            self.behind = cycles
             _Base.advance(self, step)
-        self.behind = 0
-        return cycles
 
     def _skip_waits(self, cycles: int) -> None:
         """A machine in a loop of one `jmp y--` to itself only counts: nothing sees it, so its rounds are taken at once."""
@@ -73,19 +70,52 @@ class TruePIO(_Base):  # type: ignore[misc]
                     machine.next_due_fp += rounds * machine.div_fp
         self.recompute_due()
 
+    def _keep_pace(self) -> None:
+        self.catch_up()
+        self._pace.schedule(PACE_NS)
 
-JMP_Y_DEC = 0x0080  # without delay; the low five bits are the address
+    def read_uint32(self, offset: int) -> int:
+        self.catch_up()
+        return int(_Base.read_uint32(self, offset))
+
+    def write_uint32(self, offset: int, value: int) -> None:
+        self.catch_up()
+        _Base.write_uint32(self, offset, value)
+        self._go_or_stand()
+
+    def _go_or_stand(self) -> None:
+        """After a write: time begins for a block whose first machine was started, and ends with its last."""
+        runs = any(machine.enabled for machine in self.machines)
+        if runs and not self._runs:
+            self._zero_ns = self.rp2040.clock.nanos - (self.cycle_fp >> 8) * NS_PER_CYCLE
+            self._pace.schedule(PACE_NS)
+        elif self._runs and not runs:
+            self._pace.cancel()
+        self._runs, self.stopped = runs, True
+
+    def reset(self) -> None:
+        self._runs = False
+        self._pace.cancel()
+        _Base.reset(self)
+
+
 setattr(native, "RPPIO", TruePIO)  # noqa: B010 - the compiled module declares no such name
 
 from rp2040py.boards import BOARDS, resolve_firmware  # noqa: E402 - after the correction above
+from rp2040py.device import MicroPythonDevice  # noqa: E402
 from rp2040py.device.base_device import BaseDevice, ResetCause  # noqa: E402
+from rp2040py.device.repl_runner import InteractiveRepl  # noqa: E402
 from rp2040py.execute_batch import execute_batch  # noqa: E402
 from rp2040py.memory_map import FLASH_START_ADDRESS  # noqa: E402
 from rp2040py.utils.fifo import FIFO  # noqa: E402
 
+__all__ = ["FLASH", "BaseDevice", "Chip", "FlashTimes", "InteractiveRepl", "MicroPythonDevice", "board_spec", "correct"]
+
 RUN_PIN, POWER_ON, BY_WATCHDOG = ResetCause.RUN_PIN, ResetCause.POWER_ON, ResetCause.WATCHDOG
 ERASES = (0x20, 0xD8)  # sector, block: flash commands
 PROGRAM = 0x02
+ROSC = 0x4006_0000
+RANDOMBIT = 0x1C
 
 
 class Wiring(Protocol):
@@ -115,11 +145,14 @@ def correct(mcu: Any, usb_poll_us: int = USB_POLL_US) -> None:
     """Make a chip that was just built a bench's chip."""
     mcu.usb_ctrl.read_delay_microseconds = usb_poll_us
     mcu.pio[0].machines[0].tx_fifo = FIFO(JOINED_WORDS)
+    _make_noise(mcu)
 
 
-def pin_ns(mcu: Any) -> int:
-    """The instant of an edge that a listener is told of."""
-    return int(mcu.clock.nanos) - int(mcu.pio[0].behind) * NS_PER_CYCLE
+def _make_noise(mcu: Any) -> None:
+    """The ring oscillator's random bit, which the emulator has stuck: else every boot has the same session and nonce."""
+    oscillator, source = mcu.peripherals[ROSC >> 12], Random(1)
+    usual = oscillator.read_uint32
+    vars(oscillator)["read_uint32"] = lambda offset: source.getrandbits(1) if offset == RANDOMBIT else usual(offset)
 
 
 class Chip(BaseDevice):
@@ -189,9 +222,6 @@ class Chip(BaseDevice):
             due_ns = clock.nanos_to_next_alarm if clock.has_scheduled_alarm else SLICE_NS
             step_ns = max(NS_PER_CYCLE, min(due_ns, end_ns - clock.nanos, SLICE_NS))
             clock.tick(step_ns)
-            for pio in self.mcu.pio:
-                if not pio.stopped:
-                    pio.advance(int(step_ns / NS_PER_CYCLE))
 
     # ---- what happens to it
 

@@ -165,6 +165,10 @@ class UnixTarget(Target):
             self.lockstep.nudge()
             self.take_input()
 
+    def sounds(self) -> int:
+        """Signals that were switched on; their bursts are not played here."""
+        return sum(1 for _, signal in self.lockstep.tones if signal)
+
     def flow_since_ms(self) -> int:
         """The engine's first lease after it was idle."""
         return self.lockstep.chain_start_ms

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hil.plant.pins import PinRig
-from hil.targets.rp2040 import NS_PER_CYCLE, pin_ns
+from hil.targets.rp2040 import NS_PER_CYCLE
 
-ROTOR_NS = 150_000  # a count stays this long at least: less than at the head's top rate (195 us), more than a look of the decoder (140)
+ROTOR_NS = 180_000  # a count stays this long at least: less than at the head's top rate (195 us), more than a look of the decoder (140)
 # The rotor's two channels, B before A when it turns forward, as a decoder counts them up.
 QUADRATURE = ((False, False), (False, True), (True, True), (True, False))
 DECODER_BLOCK = 1  # of PIO
@@ -45,7 +45,7 @@ class RigWiring:
         self.pulses_since_boot = 0
         self.outage_ns = 0  # time that passed while the chip had no power
         self._shown = 0  # the rotor's place on its two channels
-        self._shown_since = 0  # cycle of the decoder's block: an input set while the processor sleeps is seen from the jump's begin on
+        self._shown_ns = 0.0  # chip time since when
         self._mcu: Any = None
         self._rotor: Any = None
         self._bounce: Any = None
@@ -65,7 +65,11 @@ class RigWiring:
         self.look()
 
     def now_ns(self) -> int:
-        return pin_ns(self._mcu) + self.outage_ns
+        return int(self._mcu.clock.nanos) + self.outage_ns
+
+    def _edge_ns(self) -> int:
+        """The instant of an edge that the stepper's block makes."""
+        return int(self._mcu.pio[0].now_ns) + self.outage_ns
 
     def look(self) -> None:
         """Something at the rig changed by hand: show it on the pins."""
@@ -80,7 +84,7 @@ class RigWiring:
         self._drive(False)
         self._mcu.gpio[self.board["step_pin"]].set_input_value(False)
         self.rig.boot()
-        self.pulses_since_boot = self._shown_since = 0
+        self.pulses_since_boot = 0
 
     def catch_up(self) -> None:
         """Bring the rig to now."""
@@ -92,7 +96,7 @@ class RigWiring:
         high = int(new) == 1
         self._mcu.gpio[self.board["step_pin"]].set_input_value(high)
         if high:
-            at_ns = self.now_ns()
+            at_ns = self._edge_ns()
             self.edges_ns.append(at_ns)
             self.pulses_since_boot += 1
             self.rig.pulse(at_ns // 1000)
@@ -105,7 +109,7 @@ class RigWiring:
         if on == bool(self.enable and self.enable[-1][1]):
             return
         self._mcu.gpio[self.board["enable_pin"]].set_input_value(on)
-        at_ns = self.now_ns()
+        at_ns = self._edge_ns()
         self.enable.append((at_ns, on))
         self.rig.drive(on, at_ns // 1000)
 
@@ -114,33 +118,25 @@ class RigWiring:
     def _follow_rotor(self) -> None:
         """One count after the other, as far as the rotor has turned; a rotor that turns by itself is looked at again and again."""
         if self._shown != self.rig.rotor.witness():
-            self._rotor.schedule(NS_PER_CYCLE)
+            self._rotor.schedule(max(NS_PER_CYCLE, self._shown_ns + ROTOR_NS - self._mcu.clock.nanos))
         elif self.rig.rotor.runaway_steps_s:
             self._rotor.schedule(LOOK_NS)
 
     def _turn_rotor(self) -> None:
         if self.rig.rotor.runaway_steps_s:
             self.catch_up()
-        left_ns = ROTOR_NS - self._shown_for_ns()
-        if left_ns > 0:
-            self._rotor.schedule(left_ns)
-            return
         if self._shown != self.rig.rotor.witness():
             self._shown += 1
             self._show_rotor()
         self._follow_rotor()
 
-    def _shown_for_ns(self) -> int:
-        """How long the decoder has been able to see the present count."""
-        block = self._mcu.pio[DECODER_BLOCK]
-        return ROTOR_NS if block.stopped else ((block.cycle_fp >> 8) - self._shown_since) * NS_PER_CYCLE
-
     def _show_rotor(self) -> None:
         channel_b, channel_a = QUADRATURE[-self._shown % 4]
         pin = self.board["encoder_pin"]
+        self._mcu.pio[DECODER_BLOCK].catch_up()  # what it looked at before is past
         self._mcu.gpio[pin].set_input_value(channel_a)
         self._mcu.gpio[pin + 1].set_input_value(channel_b)
-        self._shown_since = self._mcu.pio[DECODER_BLOCK].cycle_fp >> 8
+        self._shown_ns = self._mcu.clock.nanos
 
     # ---- battery, buzzer
 

@@ -16,6 +16,7 @@ TESTS_FILE = Path("build", "trace", "tests.json")  # tools/tracing/plugin.py
 SCENARIOS_FILE = Path("build", "scenarios", "results.json")  # tools/scenarios.py
 CAMPAIGN_FILE = Path("build", "campaign", "result.json")
 SMOKE_FILE = Path("build", "smoke", "result.json")  # tools/smoke.py
+EMULATED_FILE = Path("build", "emulated", "results.json")  # tools/emulated.py
 MEASURED_FILE = Path("build", "measured", "results.json")  # tools/scenarios.py --target /dev/ttyACM0 --out build/measured
 SCENARIO_FILES = Path("hil", "scenarios")
 
@@ -70,7 +71,16 @@ def of_tests(content: Content, _root: Path) -> Iterator[Evidence]:
 
 def of_scenarios(content: Content, root: Path) -> Iterator[Evidence]:
     """Each scenario file that names requirements; one that did not run is skipped evidence, which is none."""
-    for path in sorted((root / SCENARIO_FILES).glob("*.toml")):
+    yield from _of_stories(content, root / SCENARIO_FILES)
+
+
+def of_emulated(content: Content, root: Path) -> Iterator[Evidence]:
+    """The same of the stories that are told to the flashed image on emulated boards."""
+    yield from _of_stories(content, root / SCENARIO_FILES / "emulated")
+
+
+def _of_stories(content: Content, folder: Path) -> Iterator[Evidence]:
+    for path in sorted(folder.glob("*.toml")):
         requirements = tuple(load_toml(path).get("requirements", ()))
         result = content["results"].get(path.stem, {"verdict": SKIPPED, "evidence": "SIMULATED"})
         if requirements:
@@ -97,6 +107,7 @@ SOURCES: tuple[tuple[Path, bool, Callable[[Content, Path], Iterator[Evidence]]],
     (SCENARIOS_FILE, True, of_scenarios),
     (CAMPAIGN_FILE, True, of_campaign),
     (SMOKE_FILE, False, of_smoke),
+    (EMULATED_FILE, False, of_emulated),
     (MEASURED_FILE, False, of_scenarios),
 )
 
