@@ -12,7 +12,7 @@ from fakes.rp2 import PINS_LOW, Rp2
 
 sys.path.insert(0, str(Path(__file__).with_name("contract")))
 
-from rigs import load  # noqa: E402 - after the path is set
+from rigs import load
 
 BOARD = runpy.run_path(str(Path(__file__).parents[1] / "boards" / "pico" / "board.py"))["BOARD"]
 FILES = ("hal_common", "rp2_motion", "hal_rp2")
@@ -110,7 +110,10 @@ def test_the_interrupt_wins_wherever_it_comes_between(rig):
         assert after.count("put") == 1 and after[-2:] == ["exec", "restart"], "the last thing is that it drops"
 
 
-@pytest.mark.parametrize(("machine", "register"), [("Raspberry Pi Pico with RP2040", 0x4005800C), ("Raspberry Pi Pico 2 with RP2350", 0x400D800C)])
+CHIPS = [("Raspberry Pi Pico with RP2040", 0x4005800C), ("Raspberry Pi Pico 2 with RP2350", 0x400D800C)]
+
+
+@pytest.mark.parametrize(("machine", "register"), CHIPS)
 def test_why_it_resets_is_kept_where_each_chip_has_its_scratch_register(rig, monkeypatch, machine, register):
     class Uname:
         pass
