@@ -1,4 +1,4 @@
-"""The RP2040's peripherals as far as the hal itself goes, over a chip of chip.py: state machines are told of, not run (pio.py runs them)."""
+"""The RP2040's peripherals as far as the hal itself goes, over a chip of chip.py. State machines only note what is done to them."""
 
 from types import SimpleNamespace
 
@@ -25,7 +25,8 @@ class Rp2(Esp32):
         found = super().modules()
         machine = found["machine"]
         machine.Timer, machine.PWM, machine.mem32 = bound(Timer, self), bound(PWM, self), Registers()
-        found["rp2"] = SimpleNamespace(PIO=SimpleNamespace(OUT_LOW=0, JOIN_TX=1, SHIFT_LEFT=0, SHIFT_RIGHT=1), asm_pio=keep, StateMachine=bound(StateMachine, self))
+        words = SimpleNamespace(OUT_LOW=0, JOIN_TX=1, SHIFT_LEFT=0, SHIFT_RIGHT=1)
+        found["rp2"] = SimpleNamespace(PIO=words, asm_pio=keep, StateMachine=bound(StateMachine, self))
         found["uctypes"] = SimpleNamespace(addressof=id, bytearray_at=lambda address, size: bytearray(size))
         return found
 
