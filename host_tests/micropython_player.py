@@ -36,9 +36,10 @@ def work():
         player.put(0, 9_000_000, 0)
         while player.room() < 60:
             player.play()
-        player.halt() if k % 50 == 49 else player.play()
         counter.count()
         if k % 20 == 19:
+            player.halt()
+            player.play()
             player.revoke()
 
 

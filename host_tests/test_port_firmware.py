@@ -63,7 +63,7 @@ def test_what_a_board_freezes_compiles_for_its_chip(board, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("port, file, call, other", [
-    ("esp32", "esp32_motion.py", "unit.start()", "unit.begin()"),
+    ("esp32", "esp32_motion.py", "self._rmt.write_pulses(", "self._rmt.send_pulses("),
     ("stm32", "stm32_motion.py", "timer.source_freq()", "timer.source_frequency()"),
 ])  # fmt: skip
 def test_a_call_that_the_port_does_not_know_is_found_by_its_stubs(port, file, call, other, tmp_path):
