@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from software_leases import Player, Unwrapped
 
 from hil.errors import TargetError
 from hil.targets.process import find_micropython
+from software_leases import Player, Unwrapped
 
 HERE = Path(__file__).parent
 TICKS = 1 << 30
@@ -27,7 +27,13 @@ class Stage:
         self.edges = []
         self.wake_at = None
         self.late_us = 0
-        self.player = Player(lambda: (self.start + self.us) % TICKS, lambda: self.edges.append(self.us), self.wake_in, JITTER_US, SHORTEST_US)
+        self.player = Player(self.now, self.pulse, self.wake_in, JITTER_US, SHORTEST_US)
+
+    def now(self):
+        return (self.start + self.us) % TICKS
+
+    def pulse(self):
+        self.edges.append(self.us)
 
     def wake_in(self, us):
         self.wake_at = None if us < 0 else self.us + us + self.late_us
