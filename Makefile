@@ -17,7 +17,7 @@ JOBS ?= 2
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal smoke image image-tools flash emulated-tests clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
 	@echo "make equal BOARD=unix32    the same on the unix port built for 32 bits: small ints of 31 bits, single floats, as on a Pico"
 	@echo "make equal BOARD=emulated  a fixed share of it on an emulated Pico (5 minutes; all of it, SHARE=100, takes 5 hours)"
+	@echo "make contract   the same questions to every board family's hal: unix, rp2 emulated, esp32 and stm32 over fakes"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
 	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
@@ -66,8 +67,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(PY) tools/check_integers.py firmware
 
+# Host code by its annotations; the boards' hals, which have none, by the stubs of their MicroPython ports.
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	$(PY) tools/port_types.py
 
 contracts: $(VENV)/.dev
 	PYTHONPATH=firmware:. $(BIN)/lint-imports --no-cache
@@ -112,6 +115,11 @@ flash: $(VENV)/.pico
 # The tests that run an image on an emulated Pico; `make pytest` skips them.
 emulated-tests: $(VENV)/.pico $(VENV)/.dev
 	DOSELOOP_EMULATED=1 $(PY) -m pytest -m emulated host_tests
+
+# One suite for every hal: unix, rp2 (on an emulated Pico, whose image is built), esp32 and stm32 (over fakes).
+contract: $(VENV)/.pico $(VENV)/.dev
+	$(PY) tools/image.py --manifest boards/pico/manifest_parts.py
+	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 --dist loadgroup host_tests/contract
 
 smoke: $(VENV)/.pico
 	$(PY) tools/smoke.py

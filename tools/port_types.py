@@ -49,7 +49,7 @@ def stubs(port: str) -> Path:
     command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps", "--target", str(folder)]
     done = subprocess.run([*command, *pins(port)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CannotCheck(f"pip could not install {', '.join(pins(port))}: connect to a package index and try again\n{done.stderr.strip()}")
+        raise CannotCheck(f"pip could not install {', '.join(pins(port))}: is a package index in reach?\n{done.stderr.strip()}")
     stamp.write_text(wanted, "utf-8")
     return folder
 

@@ -1,7 +1,7 @@
 """The first motion of a new rig: turns the head a little and compares what was ordered, what left the step pin and what the rotor did.
 
 Use: python tools/turn_head.py PORT [--water-ml 10] [--turns 1] [--seconds 10] ; PORT is any pyserial URL, like /dev/ttyACM0.
---water-ml tells the pump first that its reservoir was filled with so much water, as test fluid: a pump that knows of no fluid moves nothing.
+--water-ml tells the pump first that its reservoir was filled with so much water, as test fluid: without any it moves nothing.
 Exit: 0 the three agree, 1 they do not, 2 the pump could not be reached or refused.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hil.channel import SerialChannel  # noqa: E402 - after the path is set
-from hil.errors import BenchError  # noqa: E402
-from hil.link import Link  # noqa: E402
-from hil.pump import Pump, leading_int  # noqa: E402
+from hil.channel import SerialChannel
+from hil.errors import BenchError
+from hil.link import Link
+from hil.pump import Pump, leading_int
 
 NL_PER_ML = 1_000_000
 MARGIN_S = 2.0  # the head comes to rest, and the pump's turn is over
@@ -49,11 +49,11 @@ def findings(steps: int, stepped: int, counted: int, expected: int, slack: int) 
     """What the figures mean, and what to look at."""
     found = []
     if stepped != steps:
-        found.append(f"{stepped} of {steps} steps left the pin: a delivery was ended early, or the pulse counter sees another pin; see ALAR?")
+        found.append(f"{stepped} of {steps} steps left the pin: it was ended early, or the pulse counter sees another pin; see ALAR?")
     if abs(counted) <= slack:
         found.append("the rotor did not move: motor supply, driver enable, motor coils, encoder supply, coupling")
     elif abs(counted + expected) <= 2 * slack:
-        found.append("the rotor moved backwards: exchange encoder channels A and B if the head turned the right way, else one motor coil's wires")
+        found.append("the rotor moved backwards: exchange encoder channels A and B, or, if the head turned backwards, one coil's wires")
     elif abs(counted - expected) > 2 * slack:
         found.append("the rotor moved by another angle: microstep pins of the driver, motor current, lines of the encoder")
     return found

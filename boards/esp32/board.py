@@ -1,4 +1,4 @@
-"""ESP32-DevKitC (ESP32-WROOM-32): data only. Times in ms, us or h, volumes in nL, voltages in mV, by the key's end; pins are GPIO numbers."""
+"""ESP32-DevKitC (ESP32-WROOM-32): data only. Times in ms, us or h, volumes in nL, voltages in mV, by the key's end; pins are GPIOs."""
 
 BOARD = {
     "name": "esp32",

@@ -1,7 +1,10 @@
 """Runs where the hal runs, on MicroPython or CPython: a list of calls, one after the other, with nothing between them.
 
-A call is (name, arguments ...): a method of the hal, or `wait` ms as the controller's loop waits, `busy` ms in which the loop never idles, or `fill` n gap_us period_us most: leases for as long as room() says so. The answer has one entry a call.
+A call is (name, arguments ...): a method of the hal, or one of these. `wait` ms as the controller's loop waits; `busy` ms in which it
+never idles; `nap` ms, the same asleep; `fill` n gap_us period_us most: leases for as long as room() says so. The answer has one entry a call.
 """
+
+import time
 
 
 def wait(hal, ms):
@@ -19,6 +22,10 @@ def busy(hal, ms):
         pass
 
 
+def nap(hal, ms):
+    time.sleep_ms(ms)
+
+
 def fill(hal, n, gap_us, period_us, most):
     count = 0
     while count < most and hal.room():
@@ -28,7 +35,7 @@ def fill(hal, n, gap_us, period_us, most):
 
 
 def run(hal, calls):
-    own = {"wait": wait, "busy": busy, "fill": fill}
+    own = {"wait": wait, "busy": busy, "nap": nap, "fill": fill}
     answers = []
     for call in calls:
         name = call[0]

@@ -150,8 +150,8 @@ def a_put_with_room_does_not_block(rig):
 
 
 def a_put_without_room_waits_and_loses_nothing(rig):
-    t = rig.unit_ms // 8
-    periods = [t * MS + 200 * k for k in range(90)]
+    t = rig.unit_ms // 4
+    periods = [t * MS + 200 * k for k in range(75)]
     rig.run(*[("put", 1, 0, period) for period in periods], ("wait", sum(periods) // MS + 60))
     assert_in_place(rig, rig.edges(), periods[1:])
 

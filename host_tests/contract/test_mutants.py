@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of damages read best with one a line
 """The suite can fail: each hal broken on purpose, one place at a time, and the case that is named must see it."""
 
 from pathlib import Path

@@ -9,6 +9,7 @@ sys.path.insert(0, FIRMWARE)
 sys.path.insert(0, FOLDER)
 
 import agent  # noqa: E402
+
 import hal_unix  # noqa: E402
 
 

@@ -80,7 +80,7 @@ class PCNT:
     chip = None
     SIGN = (0, 1, -1)
 
-    def __init__(self, number, *, min=0, max=0):  # noqa: A002 - the port's names
+    def __init__(self, number, *, min=0, max=0):
         self.least, self.most, self.trigger = min, max, 0
         self.channels = {}
         self.now = 0
@@ -90,7 +90,7 @@ class PCNT:
     def irq(self, handler, trigger):
         self.trigger = trigger
 
-    def init(self, *, channel=0, pin=None, rising=0, falling=0, mode_pin=None, mode_low=0, mode_high=0, value=None, filter=None):  # noqa: A002
+    def init(self, *, channel=0, pin=None, rising=0, falling=0, mode_pin=None, mode_low=0, mode_high=0, value=None, filter=None):
         if pin is not None:
             self.channels[channel] = (rising, falling, mode_pin, mode_low, mode_high)
             self.chip.watch(pin.name, lambda level: self._edge(channel, level))
