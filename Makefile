@@ -27,9 +27,12 @@ help:
 	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
 	@echo "make benchmark  print the speed and memory table"
+	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
+	@echo "make equal BOARD=unix32    the same on the unix port built for 32 bits: small ints of 31 bits, single floats, as on a Pico"
+	@echo "make equal BOARD=emulated  a fixed share of it on an emulated Pico (5 minutes; all of it, SHARE=100, takes 5 hours)"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
 	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
@@ -81,8 +84,8 @@ trace: $(VENV)/.dev
 campaign:
 	PYTHONPATH=firmware:.:host_tests $(PYTHON_CAMPAIGN) -m campaign -n $(N) --events $(EVENTS) --seed $(SEED) --first $(FIRST) --jobs $(JOBS)
 
-benchmark: $(VENV)/.bench
-	$(PY) tools/benchmark.py
+benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
+	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py
 
 # An interrupted run goes on where it was: results are kept in build/mutation.
 mutation: $(VENV)/.mutation
@@ -91,8 +94,8 @@ mutation: $(VENV)/.mutation
 mutation-ci: $(VENV)/.mutation
 	$(PY) -m tools.mutation --ci
 
-equal: $(VENV)/.bench
-	$(PY) tools/equal.py
+equal: $(VENV)/.$(if $(filter emulated unix32,$(BOARD)),pico,bench)
+	$(PY) tools/equal.py $(addprefix --on ,$(filter emulated unix32,$(BOARD))) $(addprefix --share ,$(SHARE))
 
 image: $(VENV)/.pico
 	$(PY) tools/image.py --board $(BOARD)

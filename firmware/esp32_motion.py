@@ -60,6 +60,7 @@ class Engine:
         self.put = self._player.put
         self.room = self._player.room
         self.revoke = self._player.revoke
+        self.halt = self._player.halt
 
     def _make_counter(self, pin):
         unit = _unit(_COUNT_UNIT)

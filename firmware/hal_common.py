@@ -14,14 +14,15 @@ from machine import WDT, Pin
 from doseloop.alarms import SIGNALS, TEST
 from doseloop.hal import TICKS_MASK, ticks_add, ticks_diff
 from doseloop.store import FileStore
-from doseloop.units import const
+from doseloop.units import collect_garbage, const
 
 _IDLE_MOST_MS = const(4_000)  # then the loop turns
 _EDGE_SLICE_MS = const(20)  # an edge of the port switch ends an idle within this
 _RTC_YEAR_SET = const(2025)  # an unset clock shows an earlier year
 _EPOCH_2000 = const(946_684_800)  # unix seconds of 2000-01-01, where some ports begin to count
 _TONE_SLICE_MS = const(25)
-_CHUNK = const(16)
+_QUIET_MS = const(60)  # a host that asks again asks sooner
+_CHUNK = const(64)  # a packet of USB
 _SLOW_WRITE_MS = const(5)
 TONE_HZ = const(800)  # IEC 60601-1-8: 150 to 1000 Hz
 
@@ -42,6 +43,7 @@ class Serial:
         self._writable = select.poll()
         self._writable.register(sys.stdout, select.POLLOUT)
         self._careful = 0  # bytes still to be sent singly
+        self.heard = False  # a line came since tidy() last collected its garbage
 
     def pending(self, ms=0):
         """True as soon as there is a byte to read, False after ms without one."""
@@ -51,12 +53,18 @@ class Serial:
 
     def read(self, buf):
         """Fills buf with what has come, returns how many bytes."""
-        count = 0
-        while count < len(buf) and self.pending():
-            self._in.readinto(self._one, 1)
-            buf[count] = self._one[0]
-            count += 1
-        return count
+        if not self.pending():
+            return 0
+        self.heard = True
+        ask, take, one = self._readable.ipoll, self._in.readinto, self._one
+        for count in range(len(buf)):
+            for _ in ask(0):
+                break
+            else:
+                return count
+            take(one, 1)
+            buf[count] = one[0]
+        return len(buf)
 
     def write(self, data):
         """Takes as much of data as the port has room for, returns how many bytes."""
@@ -118,11 +126,13 @@ class BoardHal:
         Pin(board["direction_pin"], Pin.OUT, value=0)
         self._port = Pin(board["port_pin"], Pin.IN, Pin.PULL_UP)  # closed pulls low: a broken wire reads open
         self._port_edge = False  # set by interrupt, taken by idle
-        self._port.irq(self._on_port, Pin.IRQ_RISING | Pin.IRQ_FALLING)
+        self._guarded = False  # a bolus or prime moves: an open port cuts the motor off
+        self._cut = False  # it has
+        self.begin_port_irq(self._on_port)
         self._strap = Pin(board["strap_pin"], Pin.IN, Pin.PULL_UP)
         self._wdt = None  # made by the first report; nothing stops it after that
         self._last_us = time.ticks_us()
-        self._ms = time.ticks_ms() & TICKS_MASK
+        self._ms = time.ticks_ms() & TICKS_MASK  # type: ignore[operator] # the stubs hide that ticks are a number
         self._us = 0  # microseconds beyond _ms
         self._report = Deadline()  # until when the controller's report counts
 
@@ -135,11 +145,33 @@ class BoardHal:
         self.stepped = engine.stepped
         self.late = engine.late
         self.witness = encoder.count
-        self.feed = enable.feed
+        self._enable = enable
         self.tone = signals.tone
 
-    def _on_port(self, _pin):
+    def begin_port_irq(self, handler):
+        """Where the port has hard interrupts, its family asks for one: the handler allocates nothing."""
+        self._port.irq(handler, Pin.IRQ_RISING | Pin.IRQ_FALLING)
+
+    def _on_port(self, pin):
         self._port_edge = True
+        if self._guarded and pin.value():
+            self._cut = True
+            self.cut_motor()
+
+    def cut_motor(self):
+        """By interrupt; allocates nothing."""
+        self._enable.feed(0)
+
+    def guard_port(self, on):
+        self._guarded = on
+        self._cut = False
+        if on:
+            self._on_port(self._port)
+
+    def feed(self, ms):
+        self._enable.feed(0 if self._cut else ms)
+        if self._cut:  # the interrupt came between
+            self._enable.feed(0)
 
     def ticks_ms(self):
         """Counted from the microseconds, so that no part of one is lost; asked at least every 8 min, as the watchdog makes sure."""
@@ -151,7 +183,7 @@ class BoardHal:
         return self._ms
 
     def port_open(self):
-        return self._port.value() == 1
+        return self._cut or self._port.value() == 1
 
     def service_strap(self):
         return self._strap.value() == 0
@@ -186,18 +218,26 @@ class BoardHal:
 
     def idle(self, ms):
         """Sleeps ms, or until a byte or an edge of the port switch comes."""
-        end = time.ticks_add(time.ticks_ms(), min(ms, _IDLE_MOST_MS))
+        now = time.ticks_ms()
+        end, quiet = time.ticks_add(now, min(ms, _IDLE_MOST_MS)), time.ticks_add(now, _QUIET_MS)
         while not self._port_edge:
             slice_ms = min(self.attend(), _EDGE_SLICE_MS)
             left = time.ticks_diff(end, time.ticks_ms())
             if self.serial.pending(max(0, min(left, slice_ms))) or left <= 0:
                 return
+            if self.serial.heard and time.ticks_diff(quiet, time.ticks_ms()) < 0:
+                self._tidy()
         self._port_edge = False
+
+    def _tidy(self):
+        """What the last lines left behind goes while nobody waits for an answer: a collection takes a Pico some 10 ms."""
+        self.serial.heard = False
+        collect_garbage()
 
     def code_hash(self):
         """Names the content of the image; tools/image.py froze it in. An image built otherwise has none."""
         try:
-            from build_id import HASH
+            from build_id import HASH  # type: ignore[import-not-found]
         except ImportError:
             return "none"
         return HASH

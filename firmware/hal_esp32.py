@@ -35,9 +35,16 @@ class Hal(BoardHal):
         )
 
     def attend(self):
-        """The encoder too is followed before it has gone through half its range."""
+        """The encoder too is followed before it has gone through half its range, and a lost interrupt of the port is made up."""
         self._encoder.count()
+        if self._guarded and not self._cut and self._port.value():
+            self._on_port(self._port)
         return super().attend()
+
+    def cut_motor(self):
+        """The player stands still too, until revoke(): what it has not stepped is not booked."""
+        self._enable.feed(0)
+        self._engine.halt()
 
     def _sound(self, on):
         self._buzzer.duty_u16(0x8000 if on else 0)

@@ -19,6 +19,7 @@ _SCRATCH_RP2040 = const(0x4005800C)
 _SCRATCH_RP2350 = const(0x400D800C)
 _SCRATCH_MARK = const(0x0D05E000)  # the low bits hold the cause we reset for
 _CAUSE_MASK = const(0xF)
+_KEEP_MS = const(500)
 
 
 class Hal(BoardHal):
@@ -28,13 +29,31 @@ class Hal(BoardHal):
         super().__init__(board, take_boot_cause() if boot_cause is None else boot_cause)
         self._battery = ADC(Pin(board["battery_pin"]))
         self._full_scale_mv = board["battery_full_scale_mv"]
+        self._keeper = Timer(-1)
         self._buzzer = PWM(Pin(board["buzzer_pin"]), freq=TONE_HZ, duty_u16=0)
         self.begin(
             Engine(board["step_pin"]),
             Enable(board["enable_pin"]),
             Encoder(board["encoder_pin"]),
-            Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer()),
+            Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer(-1)),
         )
+        self._keeper.init(period=_KEEP_MS, mode=Timer.PERIODIC, callback=self._keep)
+
+    def _keep(self, _timer):
+        """The controller's reports go on to watchdog and motor enable, also while one long turn lasts, and no longer than they count."""
+        self._keep_alive()
+        if not self._cut:
+            self._enable.keep()
+        if self._cut:  # the port's interrupt came between
+            self._enable.feed(0)
+
+    def begin_port_irq(self, handler):
+        self._port.irq(handler, Pin.IRQ_RISING | Pin.IRQ_FALLING, hard=True)
+
+    def cut_motor(self):
+        """The stepper stands still too, until revoke(): what it has not stepped is not booked."""
+        self._enable.feed(0)
+        self._engine.halt()
 
     def _sound(self, on):
         self._buzzer.duty_u16(0x8000 if on else 0)

@@ -42,6 +42,14 @@ class Hal(BoardHal):
         self._enable.attend()
         return super().attend()
 
+    def begin_port_irq(self, handler):
+        self._port.irq(handler, Pin.IRQ_RISING | Pin.IRQ_FALLING, hard=True)
+
+    def cut_motor(self):
+        """The player stands still too, until revoke(): what it has not stepped is not booked."""
+        self._enable.feed(0)
+        self._engine.halt()
+
     def _sound(self, on):
         self._buzzer.pulse_width_percent(50 if on else 0)
 

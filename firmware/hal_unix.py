@@ -23,7 +23,6 @@ _VERSION = 1
 _TICKS, _US, _STEPPED, _WITNESS, _FLAGS, _BATTERY, _TEMPERATURE, _RTC_S, _RTC_MS, _RANDOM, _CAUSE, _QUEUED = range(12)
 _PORT_OPEN, _SERIAL_PENDING, _RTC_VALID = 1, 2, 4
 
-_READ_BYTES = 16
 _WRITE_BYTES = 128  # a pty that polls writable takes this much without blocking
 _EXIT_RESET = 3
 
@@ -44,7 +43,7 @@ class _Serial:
         if not self._hal.serial_pending():
             return 0
         count = 0
-        while count < _READ_BYTES and self._readable.poll(0):
+        while count < len(buffer) and self._readable.poll(0):
             byte = self._in.read(1)
             if not byte:
                 break
@@ -70,6 +69,8 @@ class UnixHal:
         self._rx = open(int(os.getenv("DOSELOOP_RX")), "rb")
         self.store = FileStore(os.getenv("DOSELOOP_STORE"))
         self.serial = _Serial(self)
+        self._guarded = False  # a bolus or prime moves: an open port cuts the motor off
+        self._cut = False  # it has
         self._code_hash = None
         self._randoms = 0
         self._exchange(_HELLO, _VERSION, 0)
@@ -105,7 +106,10 @@ class UnixHal:
         return self._input[_TICKS]
 
     def idle(self, wait_ms):
+        """The bench ends it at an edge of the port switch."""
         self._exchange(_IDLE, wait_ms, 0)
+        if self._guarded:
+            self._judge_port()
 
     def rtc(self):
         return self._input[_RTC_S] if self._input[_FLAGS] & _RTC_VALID else None
@@ -144,12 +148,24 @@ class UnixHal:
         return self._input[_WITNESS]
 
     def feed(self, enable_ms):
-        self._cell(_FEED, enable_ms, 0, 0)
+        self._cell(_FEED, 0 if self._cut else enable_ms, 0, 0)
+
+    def guard_port(self, on):
+        self._guarded = on
+        self._cut = False
+        if on:
+            self._judge_port()
+
+    def _judge_port(self):
+        """What a board does by interrupt."""
+        if self.port_open() and not self._cut:
+            self._cut = True
+            self.feed(0)
 
     # Inputs and outputs.
 
     def port_open(self):
-        return self._input[_FLAGS] & _PORT_OPEN != 0
+        return self._cut or self._input[_FLAGS] & _PORT_OPEN != 0
 
     def serial_pending(self):
         return self._input[_FLAGS] & _SERIAL_PENDING != 0

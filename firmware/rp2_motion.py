@@ -12,9 +12,11 @@ from rp2 import PIO, StateMachine, asm_pio
 
 from doseloop.hal import TICKS_MASK
 from doseloop.units import const
+from hal_common import Deadline
 
 _ENGINE_HZ = const(1_000_000)  # one cycle is one microsecond
-_ENABLE_HZ = const(2_000)
+_ENABLE_HZ = const(3_000)  # a count is three cycles, 1 ms; slower than 2.3 kHz the divider cannot make of 150 MHz
+_ENABLE_MOST_MS = const(2_000)  # without the processor the motor's driver is off after this
 _ENCODER_HZ = const(100_000)  # one look each 10 to 14 cycles: over 7000 counts/s, 4267 are needed at the top rate
 
 # Cycles of a stepper's round besides its wait: the pulse (5), its end, the jump, the balance (7), the copy, the wait's last.
@@ -24,6 +26,7 @@ _EMPTY_LEASE_US = const(8)
 # The stepper's own queue is eight words; a lease is three. One lease's period may still wait in it while its gap runs.
 _QUEUE_WORDS = const(8)
 _LEASE_WORDS = const(3)
+_FIFO_WORDS = const(4)
 _RING = const(64)  # leases that wait in memory for a place in it
 _REFILL_MS = const(5)  # while some wait
 _REST_MS = const(1_000)
@@ -222,6 +225,10 @@ class Engine:
         stepper.active(1)
         return self.stepped()
 
+    def halt(self):
+        """Stand still at once, by interrupt too; revoke() ends it."""
+        self._stepper.active(0)
+
     def stepped(self):
         self._counter.exec(_MOV_ISR_X)
         self._counter.exec(_PUSH)
@@ -230,17 +237,26 @@ class Engine:
 
 
 class Enable:
-    """Motor enable: high only while fed."""
+    """Motor enable: high only while fed, by feed() for as long as that says, in slices that keep() renews."""
 
     def __init__(self, pin):
+        self._until = Deadline()
         self._machine = StateMachine(2, _enable, freq=_ENABLE_HZ, set_base=Pin(pin, Pin.OUT, value=0))
         self._machine.active(1)
 
     def feed(self, ms):
+        """0 drops it at once; may come by interrupt."""
+        self._until.renew(ms)
         if ms > 0:
-            self._machine.put(ms * 2 // 3)
+            self.keep()
         else:
             self._drop()
+
+    def keep(self):
+        """To be called several times in 2 s."""
+        left = self._until.left()
+        if left and self._machine.tx_fifo() < _FIFO_WORDS:
+            self._machine.put(min(left, _ENABLE_MOST_MS))
 
     def _drop(self):
         machine = self._machine

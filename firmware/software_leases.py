@@ -37,6 +37,7 @@ class Player:
         self._waiting = 0
         self._busy = False  # a call is at work: one that comes by interrupt must leave
         self._playing = False  # a lease is under way
+        self._halted = False  # nothing starts before revoke()
         self._left = 0  # its steps still to come; 0: it only waits
         self._period_us = 0
         self._place_us = 0  # when its next step belongs, or its wait ends
@@ -81,10 +82,15 @@ class Player:
         """Nothing starts after this; returns the steps started since boot. A pulse in progress ends by itself."""
         self._busy = True
         self._playing = False
+        self._halted = False
         self._waiting = 0
         self._busy = False
         self._wake_in(-1)
         return self.made
+
+    def halt(self):
+        """Start nothing more, by interrupt too; revoke() ends it."""
+        self._halted = True
 
     def _keep(self, n, gap_us, period_us):
         at = (self._first + self._waiting) % _RING * _WORDS
@@ -120,7 +126,7 @@ class Player:
         self._hold_us = max(0, self._behind_us + spacing_us) if self._left else 0
 
     def _advance(self, now):
-        while self._playing and ticks_diff(now, self._place_us) >= self._hold_us:
+        while self._playing and not self._halted and ticks_diff(now, self._place_us) >= self._hold_us:
             if self._left:
                 self._step(now)
                 return

@@ -96,6 +96,7 @@ class Engine:
         self.put = self._player.put
         self.room = self._player.room
         self.revoke = self._player.revoke
+        self.halt = self._player.halt
 
     def _make_counter(self, number, trigger):
         timer = pyb.Timer(number, prescaler=0, period=_COUNT_TOP)
@@ -127,23 +128,32 @@ class Engine:
 
 
 class Enable:
-    """Motor enable: a timer drops it after two seconds at most; while the deadline is not over, attend() starts it again."""
+    """Motor enable: a timer drops it after two seconds at most; while the deadline is not over, attend() starts it again.
+
+    While it is not fed the pin is no timer's: an output that is low, whatever the timer's comparator makes of a stop.
+    """
 
     def __init__(self, pin, timer, alternate):
         self._shot = OneShot(timer, _ENABLE_HZ, 1)
         self._deadline = Deadline()
-        _give_pin(pin, alternate)
+        self._alternate = alternate
+        self._given = False  # the pin is the timer's
+        self._pin = Pin(pin, Pin.OUT, value=0)
 
     def feed(self, ms):
         self._deadline.renew(ms)
-        if ms <= 0:
-            self._shot.stop()
         self.attend()
 
     def attend(self):
         left_ms = self._deadline.left()
         if left_ms:
             self._shot.start(min(left_ms, _ENABLE_MOST_MS) * (_ENABLE_HZ // 1000), 1)
+            if not self._given:
+                self._given = True
+                self._pin.init(Pin.ALT, alt=self._alternate)
+        elif self._given:
+            self._given = False
+            self._pin.init(Pin.OUT, value=0)
 
 
 class Encoder:
@@ -153,5 +163,5 @@ class Encoder:
         for pin in (pin_a, pin_b):
             Pin(pin, Pin.ALT, Pin.PULL_UP, alt=alternate)
         counter = pyb.Timer(timer, prescaler=0, period=_COUNT_TOP)
-        counter.channel(1, pyb.Timer.ENC_AB)  # type: ignore[call-overload] # the stubs know no channel without a pin's polarity
+        counter.channel(1, pyb.Timer.ENC_AB)
         self.count = Unwrapped(counter.counter, _COUNT_TOP + 1).count

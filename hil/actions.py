@@ -89,6 +89,17 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Reset:
+    pass
+
+
+@dataclass(frozen=True)
+class Prompt:
+    command: tuple[str, ...]
+    says: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Hello:
     pass
 
@@ -142,7 +153,7 @@ class Repeat:
 
 
 Action = (
-    Advance | AdvanceTo | AdvanceUntil | Command | Commit | Fault | Clear | Person | SetClock | PowerCut | Hang | Hello
+    Advance | AdvanceTo | AdvanceUntil | Command | Commit | Fault | Clear | Person | SetClock | PowerCut | Hang | Reset | Prompt | Hello
     | LoseReplies | Type | Send | Check | Mark | Measure | Repeat
 )  # fmt: skip
 

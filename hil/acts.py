@@ -21,7 +21,9 @@ from hil.actions import (
     Measure,
     Person,
     PowerCut,
+    Prompt,
     Repeat,
+    Reset,
     Send,
     SetClock,
     Step,
@@ -31,6 +33,7 @@ from hil.errors import BenchError, BenchUnusable, Refused
 from hil.follower import Follower
 from hil.frames import seal
 from hil.judging import code_of, unmet, written
+from hil.pin_figures import Hang as Hung
 from hil.plant.rig import Rig
 from hil.play import DAY_MS, Play
 from hil.prescription import Program
@@ -38,10 +41,9 @@ from hil.pump import Counts
 from hil.quantity import span_text
 from hil.result import Measurement
 from hil.steps import local_seconds
-from hil.targets.unix import UnixTarget
 
 MINUTE_MS = 60_000
-LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, SetClock, Type)  # alarms may have come or gone
+LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, Reset, SetClock, Type)  # alarms may have come or gone
 
 
 class Acts:
@@ -63,6 +65,8 @@ class Acts:
             SetClock: self._set_clock,
             PowerCut: self._power_cut,
             Hang: self._hang,
+            Reset: self._reset,
+            Prompt: self._prompt,
             Hello: self._hello,
             LoseReplies: self._lose_replies,
             Type: self._type,
@@ -202,35 +206,32 @@ class Acts:
 
     # ---- the rig
 
-    def _rig(self) -> UnixTarget:
-        target = self._play.target
-        if not isinstance(target, UnixTarget):
+    def _rig(self) -> Rig:
+        rig = self._play.target.rig
+        if rig is None:
             raise BenchError("this step acts on the simulated rig and there is none")
-        return target
+        return rig
 
     def _fault(self, action: Fault, where: str) -> None:
-        target = self._rig()
-        target.rig.fault(action.name, **action.params)
-        self._woken(target, action.name)
+        self._rig().fault(action.name, **action.params)
+        self._woken(action.name)
         params = " ".join(f"{name}={value}" for name, value in action.params.items())
         self._play.outcome(where, f"fault {action.name} {params}".strip(), True)
 
     def _clear(self, action: Clear, where: str) -> None:
-        target = self._rig()
-        target.rig.clear(action.name)
-        self._woken(target, action.name)
+        self._rig().clear(action.name)
+        self._woken(action.name)
         self._play.outcome(where, f"fault {action.name} ends", True)
 
-    def _woken(self, target: UnixTarget, fault: str) -> None:
+    def _woken(self, fault: str) -> None:
         """An edge of the port switch wakes the firmware; a bolus that it ends is over for the oracle too."""
-        if fault.startswith("port_"):
-            target.wake()
-            target.take_input()
-            if target.rig.inputs().port_open:
-                self._follower.end_push()
+        port = fault.startswith("port_")
+        self._play.target.rig_changed(port)
+        if port and self._rig().inputs().port_open:
+            self._follower.end_push()
 
     def _person(self, action: Person, where: str) -> None:
-        rig = self._rig().rig
+        rig = self._rig()
         if action.act == "withdraw":
             detail = f"{rig.withdraw(float(action.volume_nl or 0)) / 1e6:.3f} mL came out"
         elif action.act == "fill":
@@ -252,12 +253,12 @@ class Acts:
         acts[act]()
 
     def _power_cut(self, action: PowerCut, where: str) -> None:
-        play, target = self._play, self._rig()
+        play, rig = self._play, self._rig()
         play.clock_kept = action.clock_kept
         if play.expectation is not None:
-            play.expectation.cut(play.now_us, target.rig.engine.total)
+            play.expectation.cut(play.now_us, rig.engine.total)
         play.expected_restarts = 1
-        target.power_cut(action.outage_ms, action.clock_kept)
+        play.target.power_cut(action.outage_ms, action.clock_kept)
         play.reopen()
         if play.expectation is not None and play.ordered_run:
             play.expectation.run(play.now_us)
@@ -265,9 +266,25 @@ class Acts:
         play.outcome(where, f"power cut for {span_text(action.outage_ms)}, clock {clock}", True)
 
     def _hang(self, action: Hang, where: str) -> None:
-        self._play.expected_restarts = 1
-        self._rig().hang()
-        self._play.outcome(where, "the processor hangs", True)
+        play = self._play
+        play.expected_restarts = 1
+        in_bolus = play.expectation is not None and play.expectation.pushing(play.now_us)
+        play.hangs.append(Hung(play.now_us * 1000, in_bolus))
+        play.target.hang()
+        play.outcome(where, "the processor hangs", True)
+
+    def _reset(self, action: Reset, where: str) -> None:
+        play = self._play
+        play.expected_restarts = 1
+        play.target.press_reset()
+        play.reopen()
+        play.outcome(where, "the RUN pin is pulled low", True)
+
+    def _prompt(self, action: Prompt, where: str) -> None:
+        printed = self._play.target.open_prompt(action.command)
+        missed = [words for words in action.says if words not in printed]
+        what = " ".join(word for word in action.command if word != "{port}")
+        self._play.outcome(where, what, not missed, f"{missed} not in {printed[-300:]!r}" if missed else printed.strip()[-120:])
 
     def _set_clock(self, action: SetClock, where: str) -> None:
         play = self._play
@@ -315,10 +332,12 @@ class Acts:
             "balance_nl": weighed.volume_nl if weighed else nan,
             "basal_steps": float(counts.basal),
             "bolus_steps": float(counts.bolus),
-            "pulses": float(target.rig.engine.total) if isinstance(target, UnixTarget) else nan,
-            "tip_ng": target.rig.tip_ng if isinstance(target, UnixTarget) else nan,
+            "pulses": float(target.rig.engine.total) if target.rig is not None else nan,
+            "tip_ng": target.rig.tip_ng if target.rig is not None else nan,
             "programmed_ng": play.expectation.dose_ng(play.now_us) if play.expectation is not None else 0.0,
             "time_s": target.now_ms() / 1000,
+            "driven": float(target.rig.enabled) if target.rig is not None else nan,
+            "beeps": float(pins.sounds) if (pins := target.pins()) is not None else nan,
         }
 
     def _since(self, mark: str | None) -> dict[str, float]:

@@ -93,6 +93,12 @@ class SerialLog:
             return
         wall = time.monotonic() - self._wall_zero
         self._file.write(f"{self._clock():14.3f} {wall:9.3f} {direction} {_visible(line)}\n")
+        self._file.flush()
+
+    def go_on(self, path: Path) -> None:
+        """Append to another file from here on."""
+        if self._file is not None:
+            self._file = path.open("a", encoding="ascii", errors="backslashreplace")
 
     def close(self) -> None:
         if self._file is not None:

@@ -191,6 +191,6 @@ def _until_signal() -> Callable[[], bool]:
 def _list(args: argparse.Namespace) -> int:
     for path in shipped_scenarios():
         scenario = load_scenario(path)
-        where = "unix only" if scenario.needs_virtual else "any target"
+        where = " ".join(scenario.targets) or ("unix, emulated" if scenario.needs_virtual else "any target")
         print(f"{scenario.name:26s} {where:11s} {scenario.title}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +152,10 @@ class Expectation:
     def step_error(self, edges_us: NDArray[np.int64], until_us: int) -> float:
         """Largest distance of a step edge from its ideal place, in steps."""
         return self._curve.step_error(edges_us[self._base_steps :], until_us)
+
+    def stretches(self, until_us: int) -> list[tuple[int, int, Fraction]]:
+        """Every stretch of constant rate so far: (from us, to us, steps a us)."""
+        return self._curve.stretches(until_us)
 
     def error_curve(self, edges_us: NDArray[np.int64]) -> list[tuple[float, float]]:
         """(seconds since the curve began, largest error) of at most CURVE_POINTS stretches of edges."""

@@ -62,6 +62,7 @@ class Link:
         seed: int | None = None,
         keys: Mapping[str, bytes] | None = None,
         patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channel = channel
         self.session: Session | None = None
@@ -71,6 +72,8 @@ class Link:
         self.resent = 0  # times the same bytes were sent again
         self._log = log or SerialLog(None, time.monotonic)
         self._wall = wall  # unix seconds of the host, for at=
+        self._clock = clock  # seconds that answers are waited for by
+        self.longest_s = 0.0  # any exchange took, from the first send to the answer
         self._ids = random.Random(seed)  # of delivery ids
         self._keys = dict(keys) if keys is not None else auth.default_keys()
         self._patience = patience or Patience()
@@ -167,7 +170,7 @@ class Link:
 
     def next_reply(self) -> Reply | None:
         """The next reply line, whatever its number; None if none comes in time."""
-        deadline = time.monotonic() + self._patience.reply_s
+        deadline = self._clock() + self._patience.reply_s
         while (line := self._line(deadline)) is not None:
             parsed = self._understood(line)
             if isinstance(parsed, Reply):
@@ -196,6 +199,7 @@ class Link:
         lose = self._lose > 0
         self._lose -= lose
         self._forgotten = False
+        began = self._clock()
         for attempt in range(self._patience.tries):
             self.resent += attempt > 0
             self._send(data)
@@ -206,6 +210,7 @@ class Link:
                 self._log.note("--", b"that reply is lost on purpose")
                 lose = False
             elif reply is not None:
+                self.longest_s = max(self.longest_s, self._clock() - began)
                 return reply
         raise LinkError(
             f"the pump did not answer {verb} in {self._patience.tries} tries of {self._patience.reply_s:g} s;"
@@ -214,7 +219,7 @@ class Link:
 
     def _await(self, seq: int) -> Reply | None:
         """The reply with that number; None if it does not come or our line arrived damaged."""
-        deadline = time.monotonic() + self._patience.reply_s
+        deadline = self._clock() + self._patience.reply_s
         while not self._forgotten and (line := self._line(deadline)) is not None:
             parsed = self._understood(line)
             if not isinstance(parsed, Reply):
@@ -238,7 +243,7 @@ class Link:
 
     def _line(self, deadline: float) -> bytes | None:
         while b"\n" not in self._buffer:
-            left = deadline - time.monotonic()
+            left = deadline - self._clock()
             if left <= 0 or self._forgotten:
                 return None
             self._buffer += self.channel.receive(left)
@@ -250,8 +255,8 @@ class Link:
     def _plain_answer(self) -> bytes:
         """Text up to a pause: a typed line's answer has no frame that tells its end."""
         text = b""
-        deadline = time.monotonic() + self._patience.line_s
-        while time.monotonic() < deadline:
+        deadline = self._clock() + self._patience.line_s
+        while self._clock() < deadline:
             piece = self.channel.receive(0.1 if b"\n" in text else 0.5)
             if not piece and b"\n" in text:
                 break

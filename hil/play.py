@@ -8,13 +8,14 @@ from hil.errors import TargetError
 from hil.expectation import Expectation
 from hil.fluids import Fluids
 from hil.link import Restarted
+from hil.pin_figures import Hang
+from hil.plant.rig import Rig
 from hil.prescription import Program
 from hil.pump import Pump, leading_int
 from hil.recorder import Recorder
 from hil.result import Outcome
 from hil.scenario import Scenario
 from hil.targets.base import Target
-from hil.targets.unix import UnixTarget
 
 DAY_MS = 86_400_000
 RESTARTS_TOLD = 10
@@ -43,6 +44,7 @@ class Play:
         self.unexpected_restarts = 0
         self.note = ""  # of the step in hand, for its first outcome
         self.ordered_run = False  # a person wants it to run (RUN, no STOP since)
+        self.hangs: list[Hang] = []
         self._progress = progress
         self._planned_ms = planned_ms
         self._begun_ms = 0
@@ -89,8 +91,9 @@ class Play:
 
     def restarted(self, watchdog: bool) -> None:
         """Called at the instant of a restart, before the firmware runs again."""
-        if self.expectation is not None and isinstance(self.target, UnixTarget):
-            self.expectation.restarted(self.now_us, self.target.rig.engine.total, self.clock_kept or watchdog)
+        if self.expectation is not None and self.target.rig is not None:
+            clock_kept = self.target.keeps_clock and (self.clock_kept or watchdog)
+            self.expectation.restarted(self.now_us, self.target.rig.engine.total, clock_kept)
         if self.expected_restarts:
             self.expected_restarts -= 1
         elif self.unexpected_restarts < RESTARTS_TOLD:
@@ -104,6 +107,8 @@ class Play:
                 return
             try:
                 self.pump.open()
+                if self.expectation is not None:
+                    self.recorder.base_pins()
                 self._bridge_again()
             except Restarted:
                 continue
@@ -153,16 +158,16 @@ class Play:
             self._waiting_bridge = (old_mcg_ml, volume_nl)
             return
         self._old_mcg_ml = old_mcg_ml
-        pulses = self.target.rig.engine.total if isinstance(self.target, UnixTarget) else None
+        pulses = self.target.rig.engine.total if self.target.rig is not None else None
         self.expectation.bridge(self.now_us, old_mcg_ml, volume_nl, pulses)
 
     def _bridge_again(self) -> None:
         """After a restart the pump meters on from what it wrote down, which never lets the dose at the tip rise (R-CON-3)."""
-        expectation, target = self.expectation, self.target
-        if expectation is None or not isinstance(target, UnixTarget) or not expectation.bridging(self.now_us):
+        expectation, rig = self.expectation, self.target.rig
+        if expectation is None or rig is None or not expectation.bridging(self.now_us):
             return
         left_nl = leading_int(self.pump.stat("supplies").get("bridge", "0"))
-        true_nl = expectation.bridge_left_nl(self.now_us, target.rig.engine.total)
+        true_nl = expectation.bridge_left_nl(self.now_us, rig.engine.total)
         stronger = (self.fluids.reservoir or 0) > self._old_mcg_ml
         ahead_nl = true_nl - left_nl if stronger else left_nl - true_nl
         ok = -STEP_NL <= ahead_nl <= RESERVATION_NL + STEP_NL
@@ -173,20 +178,21 @@ class Play:
     def follow(self, stat: dict[str, str]) -> None:
         """An alarm that stops the pump may have come on, or gone, since the last look. A stop without one is no reason."""
         expectation = self.expectation
-        if expectation is None or not self.ordered_run or not isinstance(self.target, UnixTarget):
+        rig = self.target.rig
+        if expectation is None or not self.ordered_run or rig is None:
             return
         flows = leading_int(stat.get("rate", "0")) > 0
         if not flows and expectation.running and self.recorder.note_alarms(stat) & STOPPING:
             self._halted_ms = self.target.now_ms()
-            expectation.halt_at(self.now_us, self.target.rig.engine.total)
+            expectation.halt_at(self.now_us, rig.engine.total)
         elif flows and not expectation.running:
-            self._resume(expectation, self.target)
+            self._resume(expectation, rig)
 
-    def _resume(self, expectation: Expectation, target: UnixTarget) -> None:
+    def _resume(self, expectation: Expectation, rig: Rig) -> None:
         """The basal goes on since the engine's first lease after the halt."""
-        since_us = max(self._halted_ms, target.lockstep.chain_start_ms) * 1000
-        made = int((target.rig.edges_us() > since_us).sum())
-        expectation.resume_at(since_us, target.rig.engine.total - made)
+        since_us = max(self._halted_ms, self.target.flow_since_ms()) * 1000
+        made = int((rig.edges_us() > since_us).sum())
+        expectation.resume_at(since_us, rig.engine.total - made)
 
     def look(self) -> None:
         """After a step that may have changed what flows or what is on."""

@@ -10,10 +10,10 @@ from hil.expectation import Expectation
 from hil.pump import Counts, Pump, leading_int
 from hil.result import AlarmSpan, Result, Sample
 from hil.targets.base import Target
-from hil.targets.unix import UnixTarget
 from hil.weighing import Weighed, Weighing
 
 NL_PER_ML = 1_000_000
+PIN_TRIES = 20
 
 
 class Recorder:
@@ -32,19 +32,46 @@ class Recorder:
         self._tip_zero_ng = 0.0
         self.refills: list[tuple[int, int]] = []  # (virtual us, mcg/mL as declared)
         self._open: dict[str, AlarmSpan] = {}
+        self._pin_base: tuple[int, int] | None = None
+        self.pins_off: int | None = None  # pin_difference at the end
 
     def begin(self, expectation: Expectation) -> None:
         """The first RUN was accepted now."""
         self.zero_ms = self._target.now_ms()
         self.expectation = expectation
         self._first = self._pump.counts()
-        if isinstance(self._target, UnixTarget):
+        if self._target.rig is not None:
             self._true_zero_nl = self._target.rig.delivered_nl
             self._tip_zero_ng = self._target.rig.tip_ng
             expectation.base(self._target.rig.engine.total)
         if self._weighing:
             self._weighing.begin()
+        self.base_pins()
         self.sample()
+
+    # ---- the step pin's own listener
+
+    def base_pins(self) -> None:
+        """From here on pulses on the pin and the firmware's count are compared: after RUN, after each restart."""
+        self._pin_base = self._pin_counts()
+
+    def pin_difference(self) -> int | None:
+        """Pulses on the pin minus what the firmware counted; None: nobody listens at the pin."""
+        now = self._pin_counts()
+        if now is None or self._pin_base is None:
+            return None
+        return (now[0] - self._pin_base[0]) - (now[1] - self._pin_base[1])
+
+    def _pin_counts(self) -> tuple[int, int] | None:
+        """Both counts of one instant: none came while the firmware was asked."""
+        for _ in range(PIN_TRIES):
+            before = self._target.pin_pulses()
+            if before is None:
+                return None
+            stepped = self._pump.counts().stepped
+            if before == self._target.pin_pulses():
+                return before, stepped
+        return None
 
     def since_ms(self) -> int:
         """Ms since the first RUN; 0 before it."""
@@ -107,11 +134,11 @@ class Recorder:
 
     def _true_nl(self) -> float | None:
         """What the simulated rig really gave; nobody knows that of a real one."""
-        return self._target.rig.delivered_nl - self._true_zero_nl if isinstance(self._target, UnixTarget) else None
+        return self._target.rig.delivered_nl - self._true_zero_nl if self._target.rig is not None else None
 
     def tip_ng(self) -> float | None:
         """What left the catheter tip; the simulated rig follows each slug of drug through the line."""
-        return self._target.rig.tip_ng - self._tip_zero_ng if isinstance(self._target, UnixTarget) else None
+        return self._target.rig.tip_ng - self._tip_zero_ng if self._target.rig is not None else None
 
     # ---- alarms and refusals
 

@@ -9,26 +9,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil import measurements, report, result
+from hil import measurements, pin_figures, report, result
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
 from hil.errors import BenchError, BenchUnusable, InputError, Refused
 from hil.instruments import MtSicsBalance, SimulatedBalance
 from hil.link import Link
+from hil.plant.pins import PinRig
 from hil.plant.rig import Rig
 from hil.play import Play
 from hil.pump import Pump
+from hil.quantity import span_text
 from hil.recorder import Recorder
 from hil.result import Outcome, Result
 from hil.scenario import Scenario
 from hil.targets.base import Target
+from hil.targets.emulated import EmulatedTarget
 from hil.targets.lockstep import CAUSES, POWER
 from hil.targets.serial_url import SerialUrlTarget
 from hil.targets.unix import UnixTarget
 from hil.weighing import BLANK_CYCLE_MS, BLANK_CYCLES, Weighing
 
 DAY_MS = 86_400_000
+EMULATED_MOST_MS = 1_200_000
 BOOT_MS = 2000  # from power on until switches are trusted and people begin
 LEAD_S = (BLANK_CYCLES * BLANK_CYCLE_MS + BOOT_MS) // 1000  # before the story's start
 Progress = Callable[[int, int], None]  # (virtual ms played, ms planned)
@@ -44,6 +48,7 @@ class Options:
     days: int | None = None
     balance_url: str | None = None
     sample_ms: int | None = None
+    flash: str = "typical"  # how slow the emulated flash is: typical, worst
 
 
 def run(scenario: Scenario, options: Options, progress: Progress = lambda done, planned: None) -> Result:
@@ -55,21 +60,25 @@ def run(scenario: Scenario, options: Options, progress: Progress = lambda done, 
     found = Result(scenario.name, scenario.title, scenario.story, target.name, target.evidence, seed)
     started = time.monotonic()
     run_of = Run(scenario, options, target, found, progress, options.out / "serial.log")
+    judged(found, run_of.play, options.out)
+    run_of.close()
+    found.wall_s = time.monotonic() - started
+    write_all(found, options.out)
+    return found
+
+
+def judged(found: Result, play: Callable[[], None], out: Path) -> None:
+    """Play and judge; whatever goes wrong with the bench becomes its verdict."""
     try:
-        run_of.play()
+        play()
         found.judge()
     except BenchError as error:  # unusable, or refused where no step of the story asked
         found.verdict, found.reason = result.UNUSABLE, str(error)
     except KeyboardInterrupt:
         found.verdict, found.reason = result.UNUSABLE, "interrupted by hand"
     except Exception as error:  # a defect of the bench is no verdict on the pump
-        (options.out / "traceback.txt").write_text(traceback.format_exc(), "utf-8")
+        (out / "traceback.txt").write_text(traceback.format_exc(), "utf-8")
         found.verdict, found.reason = result.UNUSABLE, f"the bench itself failed ({type(error).__name__}: {error}); see traceback.txt"
-    finally:
-        run_of.close()
-    found.wall_s = time.monotonic() - started
-    write_all(found, options.out)
-    return found
 
 
 def _adjusted(scenario: Scenario, options: Options) -> Scenario:
@@ -84,6 +93,8 @@ def _adjusted(scenario: Scenario, options: Options) -> Scenario:
 
 def make_target(scenario: Scenario, options: Options, seed: int) -> Target:
     """The pump to test. A simulated one begins earlier, by the blank of its balance."""
+    if options.target == "emulated":
+        return EmulatedTarget(PinRig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s), seed), flash=options.flash)
     if options.target != "unix":
         return SerialUrlTarget(options.target)
     rig = Rig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s - LEAD_S), seed)
@@ -114,22 +125,33 @@ class Run:
         self._simulated: SimulatedBalance | None = None
         self._weighing: Weighing | None = None
         self._play: Play | None = None
+        self._started_ms = 0
 
     def play(self) -> None:
         """Everything; BenchUnusable where the bench cannot go on, with what was measured kept."""
+        play, acts = self.prepare()
+        self.tell(play, acts)
+
+    def prepare(self) -> tuple[Play, Acts]:
+        """From the erased pump to where the story begins."""
         self._weighing = self._find_balance()
+        self._started_ms = self.target.now_ms()
         self.target.start()
-        play, acts = self.begin()
+        return self.begin()
+
+    def tell(self, play: Play, acts: Acts) -> None:
+        """The story, and its figures."""
         try:
             for step in self.scenario.timeline:
                 acts.do(step)
             play.recorder.sample()
+            play.recorder.pins_off = play.recorder.pin_difference()
         finally:
-            self._take_figures(play.recorder)
+            self._take_figures(play)
 
     def begin(self) -> tuple[Play, Acts]:
         """From a pump that was started to where the story begins."""
-        link = Link(self.target.channel(), log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed)
+        link = Link(self.target.channel(), log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed, clock=self.target.clock_s)
         pump = Pump(link, self._host_unix_s)
         rig = self.scenario.rig
         recorder = Recorder(self.result, self.target, pump, self._weighing, turn=(rig.steps_per_turn, rig.encoder_counts_per_turn))
@@ -146,7 +168,7 @@ class Run:
             self.target.told_board(fields.get("board", ""))
             self.result.evidence = self.target.evidence
             if self.target.virtual:
-                self.target.advance_to(self.target.now_ms() + BOOT_MS)
+                self.target.advance_to(max(self.target.now_ms(), self._started_ms + BOOT_MS))
             firmware = {"firmware": fields.get("fw", "?"), "code hash": pump.identity().get("hash", "?"), "board": fields.get("board", "?")}
             self.result.versions = {**result.versions(), **firmware, **self.target.versions(), **self.result.versions}
             play.set_up()
@@ -171,10 +193,18 @@ class Run:
 
         self.target.on_restart(told)
 
-    def _take_figures(self, recorder: Recorder) -> None:
+    def _take_figures(self, play: Play) -> None:
+        recorder = play.recorder
         recorder.end_alarms()
         self._check_alarms(recorder)
-        measurements.take_all(self.result, self.scenario, self.target, recorder)
+        measurements.take_all(self.result, self.scenario, self.target, recorder, play.pump.link.longest_s)
+        if (pins := self.target.pins()) is not None and recorder.expectation is not None:
+            now_us = play.now_us
+            self.result.measurements += [
+                *pin_figures.of_count(recorder.pins_off),
+                *pin_figures.of_pulses(pins, recorder.expectation, now_us, play.pump.link.longest_s),
+                *pin_figures.of_hangs(pins, play.hangs, now_us * 1000),
+            ]
 
     def _check_alarms(self, recorder: Recorder) -> None:
         """The alarms that came on are those that the story promised, no more and no fewer."""
@@ -192,7 +222,7 @@ class Run:
     def _find_balance(self) -> Weighing | None:
         """The simulated balance of the simulated rig, or the one named; blank first, the pump still off."""
         url = self.options.balance_url
-        if url is None and isinstance(self.target, UnixTarget):
+        if url is None and self.target.rig is not None and self.target.hours:  # a blank takes ten
             self._simulated = SimulatedBalance(self.target.rig.load, self.scenario.balance, self.scenario.setup.seed)
             url = self._simulated.path
         if url is None:
@@ -237,8 +267,19 @@ def begin_therapy(scenario: Scenario, target: UnixTarget) -> None:
 
 def why_skipped(scenario: Scenario, options: Options) -> str | None:
     """Why this scenario cannot run on this target; None if it can."""
-    if options.target == "unix":
-        return None
-    if scenario.needs_virtual:
+    kind = options.target if options.target in ("unix", "emulated") else "serial"
+    if scenario.targets and kind not in scenario.targets:
+        return f"is for {' and '.join(scenario.targets)} alone, not for {options.target}"
+    if kind == "serial" and scenario.needs_virtual:
         return f"needs virtual time and scripted faults, which {options.target} has not ({scenario.needs_virtual})"
+    return _too_much_for_an_image(scenario) if kind == "emulated" else None
+
+
+def _too_much_for_an_image(scenario: Scenario) -> str | None:
+    """An emulated board takes seconds for a second, and its data is frozen into the image."""
+    span_ms = planned_ms(scenario)
+    if span_ms > EMULATED_MOST_MS:
+        return f"needs {span_text(span_ms)} of virtual time, more than the {span_text(EMULATED_MOST_MS)} an emulated board can have"
+    if scenario.board or scenario.setup.ticks_start:
+        return "changes the board's data or its tick count, which are fixed in an image"
     return None

@@ -3,6 +3,7 @@
 title = "Night flex, spinal"            story = "..."
 program = "night-flex-spinal"           a file, a shipped program, or a [program] table
 requirements = ["R-TIT-1", "R-TIT-3"]   what a passed run is evidence of, for `make trace`
+targets = ["emulated"]                  where alone it makes sense; elsewhere it is skipped aloud
 days = 1                                what advance = "days" means; --days N overrides it
 
 [clock]    start = "2027-05-03 00:00"  offset = "+2 h"
@@ -35,11 +36,13 @@ from hil.steps import local_seconds, parse_steps
 from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, inside, load_toml, need, one_of, only_keys
 
 SCENARIOS = Path(__file__).parent / "scenarios"
+FOLDERS = (SCENARIOS, SCENARIOS / "emulated")
 BOARD_FILE = Path(__file__).parent.parent / "boards" / "unix" / "board.py"
+TARGETS = ("unix", "emulated", "serial")
 MOST_DAYS = 3650
 TOP_KEYS = (
     "title", "story", "program", "days", "clock", "history", "board", "rig", "balance", "calibration", "setup", "limits",
-    "expected", "timeline", "requirements",
+    "expected", "timeline", "requirements", "targets",
 )  # fmt: skip
 HISTORY_KEYS = ("population", "birth", "phase", "program", "screen", "effect", "increase_ago", "volume", "lot", "expiry")
 PHASES = ("screened", "first", "titration", "maintenance")
@@ -122,6 +125,7 @@ class Scenario:
     expected: Expected
     timeline: tuple[Step, ...]
     requirements: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()  # the only ones it is for; empty: any
     folder: Path = field(default=Path())
 
     @property
@@ -145,7 +149,7 @@ class Scenario:
 
 def find_scenario(name: str) -> Path:
     """A scenario by its path or by the name of a shipped one."""
-    for candidate in (Path(name), SCENARIOS / f"{name}.toml", SCENARIOS / name):
+    for candidate in (Path(name), *(folder / end for folder in FOLDERS for end in (f"{name}.toml", name))):
         if candidate.is_file():
             return candidate
     shipped = ", ".join(path.stem for path in shipped_scenarios())
@@ -153,7 +157,7 @@ def find_scenario(name: str) -> Path:
 
 
 def shipped_scenarios() -> list[Path]:
-    return sorted(SCENARIOS.glob("*.toml"))
+    return [path for folder in FOLDERS for path in sorted(folder.glob("*.toml"))]
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -188,6 +192,7 @@ def _scenario(table: Table, path: Path) -> Scenario:
         expected=_expected(_part(table, "expected")),
         timeline=_timeline(need(table, "timeline", "")),
         requirements=tuple(as_text(id, "requirements") for id in as_list(table.get("requirements", []), "requirements")),
+        targets=tuple(one_of(kind, TARGETS, "targets") for kind in as_list(table.get("targets", []), "targets")),
         folder=path.parent,
     )
 

@@ -14,6 +14,8 @@
 | `set_clock = "+1 h"` | TIME: shifted, or set to `"2027-05-04 03:00"` |
 | `power_cut = { outage = "10 min", clock = "kept" }` | battery out and in again; clock kept or lost |
 | `hang = true` | the processor stops computing (its watchdog must restart it) |
+| `reset = true` | the RUN pin is pulled low for a moment |
+| `mpremote = ["exec", "print(6 * 7)"]` | that, on a pump whose prompt is open; `says` words of what it prints |
 | `hello = true` | another host opens a session |
 | `lose_replies = 3` | the first answers to the next commands are lost |
 | `type = "STAT?"` | a line typed by hand; `says` words of the answer |
@@ -46,7 +48,9 @@ from hil.actions import (
     Measure,
     Person,
     PowerCut,
+    Prompt,
     Repeat,
+    Reset,
     Send,
     SetClock,
     Step,
@@ -61,6 +65,7 @@ from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_
 PARTS = ("stat", "account", "supplies", "therapy", "motion", "caps", "trial")
 COUNTS = (
     "authorised_nl", "witnessed_nl", "balance_nl", "basal_steps", "bolus_steps", "pulses", "time_s", "tip_ng", "programmed_ng",
+    "driven", "beeps",
 )  # fmt: skip
 PERSON_ACTS = ("withdraw", "fill", "new_battery", "new_tube", "new_catheter", "connect", "disconnect")
 
@@ -194,6 +199,16 @@ def _hang(table: Table, value: object, where: str) -> Action:
     return Hang()
 
 
+def _reset(table: Table, value: object, where: str) -> Action:
+    as_flag(value, inside(where, "reset"))
+    return Reset()
+
+
+def _mpremote(table: Table, value: object, where: str) -> Action:
+    words = tuple(as_text(word, inside(where, "mpremote")) for word in as_list(value, inside(where, "mpremote")))
+    return Prompt(("mpremote", "connect", "{port}", "resume", *words), _texts(table.get("says", []), inside(where, "says")))
+
+
 def _hello(table: Table, value: object, where: str) -> Action:
     as_flag(value, inside(where, "hello"))
     return Hello()
@@ -265,6 +280,8 @@ _PARSERS: dict[str, tuple[Parser, tuple[str, ...]]] = {
     "set_clock": (_set_clock, ()),
     "power_cut": (_power_cut, ()),
     "hang": (_hang, ()),
+    "reset": (_reset, ()),
+    "mpremote": (_mpremote, ("says",)),
     "hello": (_hello, ()),
     "lose_replies": (_lose_replies, ()),
     "type": (_type, ("says",)),
@@ -274,7 +291,7 @@ _PARSERS: dict[str, tuple[Parser, tuple[str, ...]]] = {
     "measure": (_measure, ("of", "since", "low", "high")),
     "repeat": (_repeat, ("steps",)),
 }
-_VIRTUAL = (Fault, Clear, Person, PowerCut, Hang)
+_VIRTUAL = (Fault, Clear, Person, PowerCut, Hang, Reset, Prompt)
 
 
 # ---- values

@@ -82,6 +82,7 @@ class FakeBoard:
         self.rotor = 1000.0  # steps the head has turned, since long ago
         self.follow = 1.0  # how much of a step the rotor follows
         self.enabled_until = us
+        self.guarded = False  # an open port would cut the motor off by interrupt
         self.reads_open = False
         self.millivolts = 3700
         self.celsius = 250
@@ -151,6 +152,9 @@ class FakeBoard:
 
     def feed(self, ms):
         self.enabled_until = self.us + ms * 1000
+
+    def guard_port(self, on):
+        self.guarded = on
 
     # the rest
 

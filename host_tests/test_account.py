@@ -9,6 +9,7 @@ from doseloop import snapshot
 from doseloop.line import Fill
 from doseloop.program import Program
 from doseloop.supplies import dose_ahead_ng, time_until_used_ms
+from doseloop.taper import Taper
 from doseloop.units import MINUTE_MS, nl_of_ng
 from hil.errors import Refused
 
@@ -278,3 +279,28 @@ def test_the_forecast_is_the_first_minute_at_which_the_volume_is_used(daily, vol
     found = time_until_used_ms(program, week_ms, volume, Fill(500), 3650 * DAY_MS)
     used = [nl_of_ng(dose_ahead_ng(program, week_ms, ms), 500) for ms in (found - MINUTE_MS, found)]
     assert used[0] < volume <= used[1]
+
+
+def _is_first_minute(program, course_ms, volume, fill):
+    found = time_until_used_ms(program, course_ms, volume, fill, 3650 * DAY_MS)
+    before, then = (fill.nl_for(dose_ahead_ng(program, course_ms, ms)) for ms in (max(0, found - MINUTE_MS), found))
+    return then >= volume and (before < volume or not found)
+
+
+@pytest.mark.req("R-FIL-3")
+@given(st.integers(0, 99_000), st.integers(1, 400_000), st.integers(0, 604_799_999), st.integers(1, 240_000))
+def test_the_forecast_knows_allowance_and_bridge_to_the_minute(allowance, volume, week_ms, left_nl):
+    bolus = ["bolus_volume=1000", "bolus_time=60", "bolus_lockout=60", f"bolus_allowance={allowance}"] if allowance else []
+    program = Program(["name=p", "conc=500", "seg.all.00:00=70000", "seg.all.19:30=20000", "seg.tue.00:00=0", *bolus])
+    assert _is_first_minute(program, week_ms, volume, Fill(2000, left_nl, 500))
+
+
+@pytest.mark.req("R-FIL-3", "R-HOL-1")
+@given(st.integers(1, 4_000_000), st.integers(0, 40 * DAY_MS))
+def test_the_forecast_of_a_holiday_is_its_first_minute_or_never(volume, course_ms):
+    taper = Taper(["name=p", "conc=500", *(f"taper.{day:02d}={400_000 - 20_000 * day}" for day in range(1, 15))])
+    ahead = Fill(500).nl_for(dose_ahead_ng(taper, course_ms, 40 * DAY_MS))
+    if ahead < volume:
+        assert time_until_used_ms(taper, course_ms, volume, Fill(500), 3650 * DAY_MS) == 3650 * DAY_MS
+    else:
+        assert _is_first_minute(taper, course_ms, volume, Fill(500))

@@ -171,6 +171,26 @@ def test_a_port_opened_in_mid_bolus_ends_it_partial_at_once_and_basal_goes_on():
     assert len(rig.edges()) - made == pytest.approx(700, abs=1)
 
 
+@pytest.mark.req("R-CAP-2")
+@pytest.mark.parametrize("end", ["by itself", "STOP", "port"])
+def test_the_ports_interrupt_guards_the_motor_while_a_bolus_moves_and_no_longer(end):
+    rig = PumpRig().take_over(NIGHT_FLEX, bolus=BOLUS).run()
+    rig.advance(HOUR_MS)
+    assert not rig.hal.guarded, "basal is never cut"
+    made = len(rig.edges())
+    rig.do("DOSE:BOLUS", volume="50000nl", path="pump")
+    assert rig.hal.guarded and len(rig.edges()) == made, "before its first step"
+    rig.advance(30_000)
+    assert rig.hal.guarded
+    if end == "STOP":
+        rig.do("STOP")
+    elif end == "port":
+        rig.open_port()
+    rig.advance(1000 if end != "by itself" else HOUR_MS)
+    assert not rig.hal.guarded
+    assert (rig.hal.enabled_until > rig.hal.us) is (end != "STOP")
+
+
 @pytest.mark.req("R-CAP-1", "R-CAP-2")
 def test_port_open_clears_only_when_closed_without_a_bounce_and_acknowledged():
     rig = PumpRig().take_over(NIGHT_FLEX, bolus=BOLUS).run()

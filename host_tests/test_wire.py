@@ -219,12 +219,16 @@ def test_a_damaged_stop_is_not_obeyed_because_its_sender_repeats_it(opened):
 # ---- output and input
 
 
-def test_at_most_16_bytes_are_read_and_one_line_done_a_turn(pump):
-    pump.serial.input = b"STAT?\nSTAT?\nSTAT?\n"
-    done = []
+def test_a_turn_reads_at_most_64_bytes_or_does_one_line(pump):
+    pump.serial.input = b"STAT?\n" * 12
+    reads, done = [], []
     while pump.wire.turn():
+        reads.append(sum(pump.serial.reads))
         done.append(len(pump.done))
-    assert done[:4] == [1, 2, 2, 3] and max(pump.serial.reads) == 16
+    assert done[:5] == [0, 1, 1, 2, 2] and done[-1] == 12
+    assert max(pump.serial.reads) == 64
+    one_thing = zip(zip([0, *reads], reads), zip([0, *done], done))
+    assert all(read == before or did == earlier for (before, read), (earlier, did) in one_thing)
 
 
 def test_an_answer_leaves_piece_by_piece_and_whole(opened):

@@ -43,7 +43,7 @@ class Row:
 
 def show(row: Row) -> None:
     mark = {None: "", True: "met", False: "MISSED"}[row.met]
-    print(f"{row.name:<44} {row.value:>24}   {row.goal:<14} {mark}", flush=True)
+    print(f"{row.name:<52} {row.value:>24}   {row.goal:<14} {mark}", flush=True)
 
 
 # ---- whole runs

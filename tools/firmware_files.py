@@ -56,10 +56,10 @@ def _read(manifest: Path, found: dict[str, Path]) -> None:
         if "$(" not in path:
             _read((folder / path).resolve(), found)
 
-    def module(name: str, base_path: str = ".") -> None:
+    def module(name: str, base_path: str = ".", opt: int = 0) -> None:
         found[name] = (folder / base_path / name).resolve()
 
-    def package(name: str, base_path: str = ".") -> None:
+    def package(name: str, base_path: str = ".", opt: int = 0) -> None:
         base = (folder / base_path).resolve()
         found.update({path.relative_to(base).as_posix(): path for path in (base / name).rglob("*.py")})
 

@@ -3,7 +3,7 @@
 
 freeze("$(PORT_DIR)/modules")
 module("board.py")
-package("doseloop", base_path="../../firmware")
-module("hal_common.py", base_path="../../firmware")
-module("hal_rp2.py", base_path="../../firmware")
-module("rp2_motion.py", base_path="../../firmware")
+package("doseloop", base_path="../../firmware", opt=3)  # without line numbers: 8 KB less
+module("hal_common.py", base_path="../../firmware", opt=3)
+module("hal_rp2.py", base_path="../../firmware", opt=3)
+module("rp2_motion.py", base_path="../../firmware", opt=3)

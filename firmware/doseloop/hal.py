@@ -14,7 +14,9 @@ Attributes and calls (all quantities are integers):
   stepped()             pulses on the step pin since boot, counted on another path than put()
   witness()             encoder counts, 30 bits, wrapping
   feed(ms)              motor driver stays enabled for that long from now; 0 drops it at once
-  port_open()           the raw switch of the catheter access port reads open (or cannot be read)
+  port_open()           the raw switch of the catheter access port reads open (or cannot be read), or has cut the motor off
+  guard_port(on)        while on, an open port switch cuts the motor off by interrupt, whatever the loop does: enable drops and
+                        no feed() raises it before the guard is off; then steps made meanwhile moved nothing (R-CAP-2)
   battery_mv()          one raw reading
   temperature()         tenths of a degree C, or None without a sensor
   rtc()                 unix seconds of a clock that was kept over a power loss, or None

@@ -129,6 +129,10 @@ class Fill:
         first_nl = min(max(volume_nl, 0), self._left_nl)
         return (first_nl * self._old + (volume_nl - first_nl) * self.conc) // 1000
 
+    def ng_for(self, volume_nl):
+        """The least dose in ng for which nl_for() is at least `volume_nl`."""
+        return self.ng_in(volume_nl - 1) + 1 if volume_nl > 0 else 0
+
 
 def fill_of(line, count, steps_per_ml, conc):
     """Fill as of `count`; conc: of what the reservoir gives after the bridge."""

@@ -122,6 +122,7 @@ class Program:
         self.doses_ng = []
         self._build_week(values)
         self._before = _running_sums(self.doses_ng)
+        self._week_ng = sum(self.day_sums)
         self.high, self.low = self._extremes()
         self.daily = self.high.plus(self.bolus[3] if self.bolus else 0)
 
@@ -172,10 +173,21 @@ class Program:
         weeks, rest = divmod(from_ms + span_ms, _WEEK_MS)
         whole_b, part_b, length_b = self._dose_to(rest)
         whole_a, part_a, length_a = self._dose_to(from_ms)
-        whole = whole_b - whole_a + weeks * sum(self.day_sums)
+        whole = whole_b - whole_a + weeks * self._week_ng
         if not part_a and not part_b:
             return Ratio(whole)
         return Ratio(whole * length_a * length_b + part_b * length_a - part_a * length_b, length_a * length_b)
+
+    def piece_at(self, course_ms):
+        """Number of the segment at a time of the week; the next week's are counted on."""
+        weeks, rest = divmod(course_ms, _WEEK_MS)
+        return weeks * len(self.starts_min) + self.segment_index(rest // MINUTE_MS)
+
+    def piece(self, number):
+        """(start_ms, length_ms, dose_ng, ng before it) of a segment, from Monday 00:00 of the first week."""
+        weeks, index = divmod(number, len(self.starts_min))
+        start_ms = weeks * _WEEK_MS + self.starts_min[index] * MINUTE_MS
+        return start_ms, self.length_min(index) * MINUTE_MS, self.doses_ng[index], weeks * self._week_ng + self._before[index]
 
     def _extremes(self):
         """The largest and smallest dose of any 24 h: a window's dose is linear between those that begin or end at a segment."""

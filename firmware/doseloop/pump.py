@@ -370,6 +370,7 @@ class Pump:
         self._watch_delivery()
         self.keeper.holding = True
         self.dosing.reserved += steps
+        self.hal.guard_port(verb.startswith("DOSE:"))
         self.dosing.start_extra(steps, span_ms, now)
         return delivery
 
@@ -391,6 +392,7 @@ class Pump:
         now = self.clock.update()
         delivery = self.deliveries.current
         made = self.dosing.end_extra(now)
+        self.hal.guard_port(False)
         made = delivery.steps if made is None else made
         self.advance(now)
         self.dosing.reserved -= delivery.steps - made

@@ -155,6 +155,7 @@ def _motion(pump):
         ("enable", "on" if pump.delivering or pump.deliveries.current else "off"),
         ("slack", pump.board["witness_slack_counts"]),
         ("counts_per_turn", pump.board["encoder_counts_per_turn"]),
+        ("steps_per_turn", pump.board["steps_per_turn"]),
         ("dropped_events", pump.wire.dropped),
         ("frame_errors", pump.wire.frame_errors),
     ]

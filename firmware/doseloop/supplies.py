@@ -3,7 +3,7 @@
 from doseloop import label
 from doseloop.ledger import DOSE
 from doseloop.line import fill_of
-from doseloop.units import DAY_MIN, DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MIN, Refusal, unix_days
+from doseloop.units import DAY_MIN, DAY_MS, HOUR_MS, MINUTE_MS, Refusal, unix_days
 
 _WEEK_MS = 7 * DAY_MS
 
@@ -88,25 +88,63 @@ def dose_ahead_ng(program, course_ms, span_ms):
 def time_until_used_ms(program, course_ms, volume_nl, fill, limit_ms):
     """ms until `volume_nl` of `fill` has been used at the program plus allowance, to one minute, or limit_ms if later.
 
-    Whole weeks are alike, so the search is within the week in which it ends.
+    Whole weeks are alike, so the search is within the week in which it ends: first which segment, then which minute of it.
     """
+    need_ng = fill.ng_for(volume_nl)
     if program.is_taper:
-        least, most = 0, label.HOLIDAY_DAYS_MOST * DAY_MIN
-        if fill.nl_for(dose_ahead_ng(program, course_ms, most * MINUTE_MS)) < volume_nl:
+        least_ms, most_ms = 0, label.HOLIDAY_DAYS_MOST * DAY_MS
+        if dose_ahead_ng(program, course_ms, most_ms) < need_ng:
             return limit_ms
     else:
         week_ng = dose_ahead_ng(program, course_ms, _WEEK_MS)
-        weeks = fill.ng_in(volume_nl) // week_ng if week_ng else limit_ms // _WEEK_MS
+        weeks = need_ng // week_ng if week_ng else limit_ms
         if weeks * _WEEK_MS >= limit_ms:
             return limit_ms
-        least, most = max(0, weeks - 1) * WEEK_MIN, (weeks + 1) * WEEK_MIN
-    while least < most:
-        middle = (least + most) // 2
-        if fill.nl_for(dose_ahead_ng(program, course_ms, middle * MINUTE_MS)) >= volume_nl:
-            most = middle
-        else:
-            least = middle + 1
-    return least * MINUTE_MS
+        least_ms, most_ms = max(0, weeks - 1) * _WEEK_MS, (weeks + 1) * _WEEK_MS
+    return _Ahead(program, course_ms).first_minute(need_ng, least_ms, most_ms) * MINUTE_MS
+
+
+class _Ahead:
+    """What dose_ahead_ng says, for many spans from the same time: on a Pico a hundred times cheaper than asking it each time."""
+
+    def __init__(self, program, course_ms):
+        self._program = program
+        self._course_ms = course_ms
+        self._allowance_ng = program.bolus[3] if program.bolus else 0
+        start_ms, self._length_ms, dose_ng, self._before_ng = program.piece(program.piece_at(course_ms))
+        self._passed = dose_ng * (course_ms - start_ms)  # ng x length of the piece in progress that are behind
+
+    def first_minute(self, need_ng, least_ms, most_ms):
+        """Least number of minutes, within the span from least_ms to most_ms, in which `need_ng` can be taken."""
+        low = self._program.piece_at(self._course_ms + least_ms)
+        high = self._program.piece_at(self._course_ms + most_ms)
+        while low < high:
+            middle = (low + high) // 2
+            if self._by_end_of(middle) >= need_ng:
+                high = middle
+            else:
+                low = middle + 1
+        return self._minute_in(self._program.piece(low), need_ng)
+
+    def _by_end_of(self, number):
+        start_ms, length_ms, dose_ng, before_ng = self._program.piece(number)
+        whole_ng = before_ng + dose_ng - self._before_ng - self._passed // self._length_ms
+        return whole_ng - -self._allowance_ng * (start_ms + length_ms - self._course_ms) // DAY_MS
+
+    def _minute_in(self, piece, need_ng):
+        start_ms, length_ms, dose_ng, before_ng = piece
+        least = max(0, -(-(start_ms - self._course_ms) // MINUTE_MS))
+        most = -(-(start_ms + length_ms - self._course_ms) // MINUTE_MS)
+        whole_ng, passed, den = before_ng - self._before_ng, self._passed * length_ms, length_ms * self._length_ms
+        dose, inside_ms = dose_ng * self._length_ms, self._course_ms - start_ms
+        while least < most:
+            middle = (least + most) // 2
+            taken_ng = whole_ng - (passed - dose * (inside_ms + middle * MINUTE_MS)) // den - -self._allowance_ng * middle // DAY_MIN
+            if taken_ng >= need_ng:
+                most = middle
+            else:
+                least = middle + 1
+        return least
 
 
 def is_low(reservoir, program, course_ms):

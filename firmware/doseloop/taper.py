@@ -69,6 +69,14 @@ class Taper:
         """Ratio of ng programmed from a time of the course over the next span_ms."""
         return Ratio(self._dose_to(from_ms + span_ms) - self._dose_to(from_ms), DAY_MS)
 
+    def piece_at(self, course_ms):
+        """Number of the day of 24 h at a time of the course."""
+        return course_ms // DAY_MS
+
+    def piece(self, number):
+        """(start_ms, length_ms, dose_ng, ng before it) of a day of 24 h, from the start."""
+        return number * DAY_MS, DAY_MS, self.day_ng(number), sum(self.days_ng[:number])
+
     def is_flat(self):
         return False
 

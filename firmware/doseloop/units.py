@@ -56,10 +56,7 @@ def parse_integer(text, name, signed=False):
 
 
 def _only_digits(text):
-    for c in text:
-        if not "0" <= c <= "9":
-            return False
-    return True
+    return not text.strip("0123456789")
 
 
 def parse_quantity(text, unit, name="value", signed=False):

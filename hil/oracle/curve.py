@@ -273,6 +273,12 @@ class IdealCurve:
         goal = self._mode_at(t_us).bridge_to
         return Fraction(0) if goal is None else Fraction(goal) - (self.ideal(t_us) if steps_made is None else steps_made)
 
+    def stretches(self, until_us: int) -> list[tuple[int, int, Fraction]]:
+        """Every stretch of constant rate so far: (from, to, steps a us)."""
+        self._extend(until_us)
+        ends = [*(knot.t_us for knot in self._knots[1:]), until_us]
+        return [(knot.t_us, min(end, until_us), knot.rate.steps) for knot, end in zip(self._knots, ends) if knot.t_us < until_us]
+
     def largest_24h_ng(self, until_us: int) -> Fraction:
         """Most basal dose in any 24 h up to an instant: what R-PRF-4 limits after clock corrections."""
         self._extend(until_us)

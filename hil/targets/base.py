@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hil.channel import Channel
+from hil.errors import BenchError
+from hil.pin_figures import Pins
+from hil.plant.rig import Rig
 
 SIMULATED = "SIMULATED"
 EMULATED = "EMULATED"
@@ -18,7 +22,11 @@ class Target(ABC):
 
     name: str
     evidence: str
-    virtual: bool  # it has virtual time, scripted faults and power cuts
+    virtual: bool  # its time passes only while the bench lets it
+    rig: Rig | None = None  # the simulated rig on its pins, with all its faults; None: a real one
+    instant: bool = False  # no time passes during an exchange over the line
+    hours: bool = True  # hours of its time are nothing
+    keeps_clock: bool = True  # its wall clock survives a restart
 
     @abstractmethod
     def start(self) -> None:
@@ -49,6 +57,47 @@ class Target(ABC):
 
     def on_restart(self, told: Callable[[int], None]) -> None:  # noqa: B027 (a real pump tells nobody)
         """`told(cause)` is called whenever the pump restarts and its sessions are gone."""
+
+    def clock_s(self) -> float:
+        """What a host waits by, for an answer."""
+        return time.monotonic()
+
+    # ---- what only a pump on a simulated rig can do
+
+    def rig_changed(self, port: bool) -> None:
+        """A fault began or ended at the rig; with `port` the firmware takes in what the port switch reads now."""
+        raise self._cannot("change the rig of")
+
+    def power_cut(self, outage_ms: int, clock_kept: bool = True) -> None:
+        """Off now, on again after the outage, with what the flash holds."""
+        raise self._cannot("cut the power of")
+
+    def hang(self) -> None:
+        """The processor stops computing, until its watchdog restarts it."""
+        raise self._cannot("hang")
+
+    def press_reset(self) -> None:
+        """The RUN pin is pulled low for a moment."""
+        raise self._cannot("reset")
+
+    def flow_since_ms(self) -> int:
+        """When the motor last began to be driven, after it had rested."""
+        raise self._cannot("look into")
+
+    def pins(self) -> Pins | None:
+        """What a listener on the pins saw, apart from the rig; None: there is none."""
+        return None
+
+    def pin_pulses(self) -> int | None:
+        """Pulses on the step pin since the last boot, by that listener."""
+        return None
+
+    def open_prompt(self, command: Sequence[str]) -> str:
+        """Run a program beside the pump that uses its serial line ({port}); gives what it printed."""
+        raise self._cannot("run a program on the line of")
+
+    def _cannot(self, what: str) -> BenchError:
+        return BenchError(f"this step wants to {what} the pump, and {self.name} offers no way to do it")
 
     def versions(self) -> dict[str, str]:
         """What ran below the firmware."""

@@ -72,6 +72,7 @@ class UnixTarget(Target):
     name = "unix"
     evidence = SIMULATED
     virtual = True
+    instant = True
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class UnixTarget(Target):
         board: Mapping[str, Any] | None = None,
         script: Path = FIRMWARE,
     ) -> None:
-        self.rig = rig or Rig(RigConfig(), seed)
+        self.rig: Rig = rig or Rig(RigConfig(), seed)
         self._scratch = None if work else tempfile.TemporaryDirectory(prefix="doseloop-")
         self.work = Path(work or self._scratch.name)  # type: ignore[union-attr]
         self._script = script
@@ -158,9 +159,15 @@ class UnixTarget(Target):
         """The processor stops computing, until its watchdog restarts it."""
         self.lockstep.hung = True
 
-    def wake(self) -> None:
-        """A pin changed: the firmware looks at once."""
-        self.lockstep.nudge()
+    def rig_changed(self, port: bool) -> None:
+        """An edge of the port switch: the firmware looks at once. All else it reads when it looks."""
+        if port:
+            self.lockstep.nudge()
+            self.take_input()
+
+    def flow_since_ms(self) -> int:
+        """The engine's first lease after it was idle."""
+        return self.lockstep.chain_start_ms
 
     def input_waits(self) -> bool:
         """Bytes are on their way to the firmware."""

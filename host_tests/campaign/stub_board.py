@@ -63,6 +63,9 @@ class JumpBoard:
     def feed(self, ms):
         pass
 
+    def guard_port(self, on):
+        self.guarded = on
+
     def port_open(self):
         return self.reads_open
 

@@ -1,0 +1,97 @@
+"""What a listener on the step pin saw, against the firmware's own count and against the oracle's curve; what a hang left running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.expectation import Expectation
+from hil.result import Measurement
+
+INTERVAL_US = 1.0  # a pulse's distance from the one before, off the program
+RATE_PPM = 50.0
+FEWEST = 20  # intervals that a rate is worked out from
+MARGIN_S = 0.5  # around a change of rate: it came somewhere in the exchange that ordered it, and is found at the next turn
+LEASE_BOLUS_MS = 1_000  # DESIGN: what all outstanding leases hold at most
+LEASE_BASAL_MS = 10_000
+ENABLE_MS = 12_500  # the controller's report is good for 12 s; the watchdog takes 8
+
+Edges = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Hang:
+    """The processor was stopped on purpose."""
+
+    at_ns: int
+    in_bolus: bool
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What was seen at the pins in a whole run."""
+
+    edges_ns: Edges
+    enable: Sequence[tuple[int, bool]]
+    lost_cycles: int  # by the emulator: figures are worth nothing if there are any
+    sounds: int
+
+    def after(self, from_ns: int, to_ns: int) -> Edges:
+        return self.edges_ns[(self.edges_ns > from_ns) & (self.edges_ns <= to_ns)]
+
+
+def of_pulses(pins: Pins, expectation: Expectation, until_us: int, longest_s: float) -> list[Measurement]:
+    """Interval and rate over every stretch of constant rate, and whether the emulator kept time."""
+    errors = list(_errors(pins.edges_ns, expectation, until_us, longest_s + MARGIN_S))
+    worst_us = max((each[0] for each in errors), default=None)
+    worst_ppm = max((each[1] for each in errors), default=None)
+    counted = sum(each[2] for each in errors)
+    why = f"{counted} intervals in {len(errors)} stretches of constant rate"
+    return [
+        Measurement("largest pulse interval off the program", worst_us, "us", 0.0, INTERVAL_US, why),
+        Measurement("largest pulse rate off the program", worst_ppm, "ppm", 0.0, RATE_PPM, why),
+        Measurement("PIO steps lost by the emulator", float(pins.lost_cycles), "", 0.0, 0.0, "else its times are worth nothing"),
+        Measurement("sounds heard at the buzzer", float(pins.sounds), "", None, None, "edges of its pin"),
+    ]
+
+
+def _errors(edges_ns: Edges, expectation: Expectation, until_us: int, margin_s: float) -> Iterator[tuple[float, float, int]]:
+    """(largest interval error in us, rate error in ppm, intervals) of each stretch with enough pulses."""
+    margin_ns = int(margin_s * 1e9)
+    for from_us, to_us, steps_per_us in expectation.stretches(until_us):
+        inside = edges_ns[(edges_ns >= from_us * 1000 + margin_ns) & (edges_ns <= to_us * 1000 - margin_ns)]
+        if steps_per_us and len(inside) > FEWEST:
+            period_us = 1 / float(steps_per_us)
+            gaps_us = np.diff(inside) / 1000
+            mean_us = (inside[-1] - inside[0]) / 1000 / len(gaps_us)
+            yield float(np.abs(gaps_us - period_us).max()), float(abs(mean_us / period_us - 1) * 1e6), len(gaps_us)
+
+
+def of_count(difference: int | None) -> list[Measurement]:
+    """The firmware's count of its pulses, against the pin's."""
+    value = None if difference is None else float(difference)
+    return [Measurement("pulses on the pin minus the firmware's count", value, "", 0.0, 0.0, "since the last boot or RUN")]
+
+
+def of_hangs(pins: Pins, hangs: Sequence[Hang], until_ns: int) -> list[Measurement]:
+    """How long the pulses went on after the processor stopped, and when the motor's enable fell."""
+    return [figure for hang in hangs for figure in _of_hang(pins, hang, until_ns)]
+
+
+def _of_hang(pins: Pins, hang: Hang, until_ns: int) -> list[Measurement]:
+    falls = [at_ns for at_ns, level in pins.enable if not level and at_ns > hang.at_ns]
+    fell_ns = falls[0] if falls else None
+    pulses = pins.after(hang.at_ns, fell_ns or until_ns)
+    last_ms = (pulses[-1] - hang.at_ns) / 1e6 if len(pulses) else 0.0
+    lease_ms = LEASE_BOLUS_MS if hang.in_bolus else LEASE_BASAL_MS
+    why = "a bolus: one lease" if hang.in_bolus else "basal: one lease"
+    fell_ms = None if fell_ns is None else (fell_ns - hang.at_ns) / 1e6
+    off = "motor enable off after the processor hung"
+    return [
+        Measurement("last pulse after the processor hung", last_ms, "ms", 0.0, float(lease_ms), why),
+        Measurement("pulses after the processor hung", float(len(pulses)), "steps", None, None, why),
+        Measurement(off, fell_ms, "ms", 0.0, float(ENABLE_MS), "not fed any more, or the watchdog's reset"),
+    ]

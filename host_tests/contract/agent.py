@@ -1,0 +1,39 @@
+"""Runs where the hal runs, on MicroPython or CPython: a list of calls, one after the other, with nothing between them.
+
+A call is (name, arguments ...): a method of the hal, or `wait` ms as the controller's loop waits, `busy` ms in which the loop never idles, or `fill` n gap_us period_us most: leases for as long as room() says so. The answer has one entry a call.
+"""
+
+
+def wait(hal, ms):
+    end = (hal.ticks_ms() + ms) & 0x3FFFFFFF
+    while True:
+        left = (end - hal.ticks_ms()) & 0x3FFFFFFF
+        if left == 0 or left > 0x1FFFFFFF:
+            return
+        hal.idle(left)
+
+
+def busy(hal, ms):
+    end = (hal.ticks_ms() + ms) & 0x3FFFFFFF
+    while 0 < (end - hal.ticks_ms()) & 0x3FFFFFFF <= 0x1FFFFFFF:
+        pass
+
+
+def fill(hal, n, gap_us, period_us, most):
+    count = 0
+    while count < most and hal.room():
+        hal.put(n, gap_us, period_us)
+        count += 1
+    return count
+
+
+def run(hal, calls):
+    own = {"wait": wait, "busy": busy, "fill": fill}
+    answers = []
+    for call in calls:
+        name = call[0]
+        if name in own:
+            answers.append(own[name](hal, *call[1:]))
+        else:
+            answers.append(getattr(hal, name)(*call[1:]))
+    return answers
