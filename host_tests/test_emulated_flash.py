@@ -28,7 +28,7 @@ from tools.flashing.prompt import Gone, SerialPrompt
 
 pytestmark = pytest.mark.emulated
 ROOT = Path(__file__).resolve().parents[1]
-BARE = ROOT / "boards" / "pico" / "manifest_none.py"
+BARE = ROOT / "boards" / "pico" / "manifest_bare.py"
 FROZEN = ROOT / "boards" / "pico" / "manifest.py"
 MPY = 4870  # sys.implementation._mpy of a Pico with MicroPython 1.25
 BLOCKS = 352
