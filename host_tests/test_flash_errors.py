@@ -9,12 +9,12 @@ import threading
 import tty
 from argparse import Namespace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from flash_rig import LfsBoard, boot, firmware, formatted, install, micropython
 
 from tools import flash
+from tools.firmware_files import Module
 from tools.flashing import FlashError, payload, pump
 from tools.flashing.check import check_board
 from tools.flashing.device import Device, Facts
@@ -98,13 +98,13 @@ def test_every_file_of_a_board_compiles_for_it_and_the_launcher_names_their_fold
 
 def test_a_micropython_that_wants_another_bytecode_is_refused(tmp_path):
     with pytest.raises(FlashError, match=r"version 5"):
-        compiled(SimpleNamespace(name="a.py", source=tmp_path / "a.py"), 5, tmp_path)
+        compiled(Module("a.py", tmp_path / "a.py"), 5, tmp_path)
 
 
 def test_a_source_that_does_not_compile_is_named(tmp_path):
     (tmp_path / "a.py").write_text("x = = 1\n", "utf-8")
     with pytest.raises(FlashError, match=r"a\.py cannot be compiled(.|\n)*SyntaxError"):
-        compiled(SimpleNamespace(name="a.py", source=tmp_path / "a.py"), GOOD.mpy, tmp_path)
+        compiled(Module("a.py", tmp_path / "a.py"), GOOD.mpy, tmp_path)
 
 
 def test_a_missing_compiler_is_named_with_what_brings_it(monkeypatch):

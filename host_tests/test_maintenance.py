@@ -6,6 +6,7 @@ from pump_rig import NIGHT_FLEX, PumpRig, Resets
 from doseloop.hal import BOOT_MAINT
 from hil.errors import Refused
 
+
 def stopped():
     return PumpRig().take_over(NIGHT_FLEX)
 
