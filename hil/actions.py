@@ -94,8 +94,8 @@ class Reset:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    command: tuple[str, ...]
+class Mpremote:
+    words: tuple[str, ...]
     says: tuple[str, ...]
 
 
@@ -153,7 +153,7 @@ class Repeat:
 
 
 Action = (
-    Advance | AdvanceTo | AdvanceUntil | Command | Commit | Fault | Clear | Person | SetClock | PowerCut | Hang | Reset | Prompt | Hello
+    Advance | AdvanceTo | AdvanceUntil | Command | Commit | Fault | Clear | Person | SetClock | PowerCut | Hang | Reset | Mpremote | Hello
     | LoseReplies | Type | Send | Check | Mark | Measure | Repeat
 )  # fmt: skip
 

@@ -19,9 +19,9 @@ from hil.actions import (
     LoseReplies,
     Mark,
     Measure,
+    Mpremote,
     Person,
     PowerCut,
-    Prompt,
     Repeat,
     Reset,
     Send,
@@ -67,7 +67,7 @@ class Acts:
             PowerCut: self._power_cut,
             Hang: self._hang,
             Reset: self._reset,
-            Prompt: self._prompt,
+            Mpremote: self._mpremote,
             Hello: self._hello,
             LoseReplies: self._lose_replies,
             Type: self._type,
@@ -283,10 +283,10 @@ class Acts:
         play.reopen()
         play.outcome(where, "the RUN pin is pulled low", True)
 
-    def _prompt(self, action: Prompt, where: str) -> None:
-        printed = self._play.target.open_prompt(action.command)
+    def _mpremote(self, action: Mpremote, where: str) -> None:
+        printed = self._play.target.mpremote(action.words)
         missed = [words for words in action.says if words not in printed]
-        what = " ".join(word for word in action.command if word != "{port}")
+        what = "mpremote " + " ".join(action.words)
         self._play.outcome(where, what, not missed, f"{missed} not in {printed[-300:]!r}" if missed else printed.strip()[-120:])
 
     def _set_clock(self, action: SetClock, where: str) -> None:

@@ -143,6 +143,7 @@ class Play:
         expectation.clock(self.now_us, *divmod(self.local_unix_ms(), 1000))
         if self.program is not None:
             expectation.commit(self.now_us, self.program)
+        self.pump.link.longest_s = 0.0  # what was exchanged before moved nothing
         self.recorder.begin(expectation)
         if self._waiting_bridge is not None:
             self.bridge(*self._waiting_bridge)

@@ -46,9 +46,9 @@ from hil.actions import (
     LoseReplies,
     Mark,
     Measure,
+    Mpremote,
     Person,
     PowerCut,
-    Prompt,
     Repeat,
     Reset,
     Send,
@@ -206,7 +206,7 @@ def _reset(table: Table, value: object, where: str) -> Action:
 
 def _mpremote(table: Table, value: object, where: str) -> Action:
     words = tuple(as_text(word, inside(where, "mpremote")) for word in as_list(value, inside(where, "mpremote")))
-    return Prompt(("mpremote", "connect", "{port}", "resume", *words), _texts(table.get("says", []), inside(where, "says")))
+    return Mpremote(words, _texts(table.get("says", []), inside(where, "says")))
 
 
 def _hello(table: Table, value: object, where: str) -> Action:
@@ -291,7 +291,7 @@ _PARSERS: dict[str, tuple[Parser, tuple[str, ...]]] = {
     "measure": (_measure, ("of", "since", "low", "high")),
     "repeat": (_repeat, ("steps",)),
 }
-_VIRTUAL = (Fault, Clear, Person, PowerCut, Hang, Reset, Prompt)
+_VIRTUAL = (Fault, Clear, Person, PowerCut, Hang, Reset, Mpremote)
 
 
 # ---- values

@@ -169,6 +169,23 @@ def test_the_random_bit_is_not_stuck(sleeping: tuple[Chip, RigWiring]) -> None:
     assert 16 < sum(bits) < 48
 
 
+def test_mpremote_gets_the_line_for_itself_and_gives_it_back(tmp_path: Path) -> None:
+    target = EmulatedTarget(image=uf2(tmp_path / "sleep.uf2", SLEEP))
+    target.chip.boot()
+    line = target.channel()
+    assert "mpremote" in target.mpremote(["version"])
+    assert line.receive(0.001) == b"" and target.channel() is line
+    target.close()
+
+
+def test_output_that_nobody_reads_is_lost_and_dams_nothing_up(tmp_path: Path) -> None:
+    target = EmulatedTarget(image=uf2(tmp_path / "sleep.uf2", SLEEP))
+    for _ in range(1000):
+        target.chip.hear(b"!0001 ALARM text=\"a line that nobody reads\"*00000000\n")
+    assert len(target.channel().receive(0.001)) < 60_000
+    target.close()
+
+
 def test_an_image_that_is_no_firmware_is_named(tmp_path: Path) -> None:
     from hil.errors import TargetError
 

@@ -96,9 +96,9 @@ class Target(ABC):
         """Pulses on the step pin since the last boot, by that listener."""
         return None
 
-    def open_prompt(self, command: Sequence[str]) -> str:
-        """Run a program beside the pump that uses its serial line ({port}); gives what it printed."""
-        raise self._cannot("run a program on the line of")
+    def mpremote(self, words: Sequence[str]) -> str:
+        """Run mpremote on the pump's line, with these words after `resume`; gives what it printed."""
+        raise self._cannot("run mpremote on")
 
     def _cannot(self, what: str) -> BenchError:
         return BenchError(f"this step wants to {what} the pump, and {self.name} offers no way to do it")

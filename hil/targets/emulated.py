@@ -81,7 +81,13 @@ class EmulatedChannel:
 
     def __init__(self, target: EmulatedTarget) -> None:
         self._target = target
-        self._port = open_serial(target.serial_path)
+        self.open()
+
+    def open(self) -> None:
+        """Also again, after close: whatever lay unread is nobody's."""
+        self._port = open_serial(self._target.serial_path)
+        self._port.reset_input_buffer()
+        self._target.unread = 0
 
     def send(self, data: bytes) -> None:
         self._port.write(data)
@@ -99,7 +105,7 @@ class EmulatedChannel:
         """What has come; bytes on their way through the pty are waited for, and the chip with them."""
         if self._target.unread and select.select([self._port.fileno()], [], [], PTY_S)[0]:
             data = bytes(self._port.read(self._port.in_waiting))
-            self._target.unread -= len(data)
+            self._target.unread = max(0, self._target.unread - len(data))
             return data
         return b""
 
@@ -108,7 +114,7 @@ class EmulatedChannel:
 
 
 class EmulatedTarget(Target):
-    """`wiring` is the rig on the pins; `work` keeps nothing: the flash lives as long as this object."""
+    """`wiring` is the rig on the pins. The flash lives as long as this object."""
 
     name = "emulated"
     evidence = EMULATED
@@ -129,10 +135,10 @@ class EmulatedTarget(Target):
         self.resets_ns: list[int] = []  # when it was reset, by whatever
         self._told: Callable[[int], None] = lambda cause: None
         self._unix_zero = float(self.rig.config.rtc_unix_s)
-        self.pty: PtyPair | None = PtyPair()
-        self.serial_path = self.pty.path
         self.unread = 0  # bytes the pump said and no host has read
         self._channel: EmulatedChannel | None = None
+        self.pty: PtyPair | None = None
+        self._open_pty()
         self.chip.hear = self._from_chip
         self.chip.feed = self._feed
         self.chip.told_reset = self._reset
@@ -149,7 +155,7 @@ class EmulatedTarget(Target):
         if not connected:
             raise TargetError(f"{self.image.name} did not come up on USB in {ENUMERATION_MS} ms of its own: is it an image for a Pico?")
 
-    def channel(self) -> Channel:
+    def channel(self) -> EmulatedChannel:
         if self._channel is None:
             self._channel = EmulatedChannel(self)
         return self._channel
@@ -186,9 +192,15 @@ class EmulatedTarget(Target):
 
     def fresh_line(self) -> Channel:
         """A line of its own for a process that was forked off: the one before belongs to the parent."""
-        self.pty = PtyPair()
-        self.serial_path, self.unread, self._channel = self.pty.path, 0, None
+        self._channel, self.unread = None, 0
+        self._open_pty()
         return self.channel()
+
+    def _open_pty(self) -> None:
+        """Its far end never blocks: what nobody reads is lost, and time goes on."""
+        self.pty = PtyPair()
+        os.set_blocking(self.pty.master, False)
+        self.serial_path = self.pty.path
 
     def close(self) -> None:
         if self._channel is not None:
@@ -242,19 +254,22 @@ class EmulatedTarget(Target):
     def pin_pulses(self) -> int:
         return self.wiring.pulses_since_boot
 
-    def open_prompt(self, command: Sequence[str]) -> str:
-        """The chip runs on while the program does; the bench does not read the line meanwhile."""
-        words = [word.replace("{port}", self.serial_path) for word in command]
+    def mpremote(self, words: Sequence[str]) -> str:
+        """The chip runs on while mpremote does; the line is its alone meanwhile."""
+        line = self.channel()
+        line.close()
+        command = [sys.executable, "-m", "mpremote", "connect", self.serial_path, "resume", *words]
         with tempfile.TemporaryFile() as out:
-            program = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            program = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
             end_ns = self.now_ns() + PROMPT_LIMIT_S * 1_000_000_000
             while program.poll() is None and self.now_ns() < end_ns:
                 self.run_to(self.now_ns() + EMPTY_MS * 1_000_000)
             program.kill()
             program.wait()
             out.seek(0)
-            self.unread = 0
-            return out.read().decode("utf-8", "replace")
+            printed = out.read().decode("utf-8", "replace")
+        self.channel().open()
+        return printed
 
     def _reset(self, cause: Any) -> None:
         from hil.targets.lockstep import POWER, WATCHDOG
