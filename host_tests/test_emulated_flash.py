@@ -15,6 +15,7 @@ import pytest
 from emulated_usb import UsbPico
 from flash_rig import LfsBoard, formatted, install
 
+from doseloop.hal import BOOT_MAINT
 from hil import auth
 from hil.channel import SerialChannel
 from hil.link import Link, Patience
@@ -154,6 +155,18 @@ def test_a_wrong_board_is_refused_at_start_by_name_nothing_moves_and_ctrl_c_open
         assert "step_pin and enable_pin are both on pin 3" in words
         assert not pico.rig.edges_ns and not any(level for _, level in pico.rig.enable)
         assert mpremote(pico.port, "resume", "exec", "print(6*7)").stdout.strip() == "42"
+
+
+def test_the_mark_that_maint_leaves_opens_the_prompt_before_a_pin_is_touched_and_mpremote_works():
+    pico = UsbPico(FROZEN)
+    pico.mark(BOOT_MAINT)
+    with pico:
+        modules = mpremote(pico.port, "resume", "exec", "x = 42\nimport sys\nprint(sorted(sys.modules))").stdout
+        assert "hal_rp2" in modules and "doseloop.controller" not in modules
+        pico.run_on(9_000)  # longer than the watchdog waits
+        assert mpremote(pico.port, "resume", "exec", "print(x)").stdout.strip() == "42", "the same start still runs"
+        assert mpremote(pico.port, "resume", "fs", "ls", ":").returncode == 0
+        assert not pico.rig.edges_ns and not any(level for _, level in pico.rig.enable)
 
 
 def test_maint_opens_the_prompt_with_watchdog_engine_and_enable_off_and_a_power_cycle_leaves_it():
