@@ -15,6 +15,7 @@ import pytest
 from emulated_usb import UsbPico
 from flash_rig import LfsBoard, formatted, install
 
+from doseloop.hal import BOOT_MAINT
 from hil import auth
 from hil.channel import SerialChannel
 from hil.link import Link, Patience
@@ -76,7 +77,7 @@ def link_to(pico):
     return link
 
 
-def running_hash(pico, tries=40):
+def running_hash(pico, tries=60):
     """hash= of the firmware that started; what the console said if none did."""
     for _ in range(tries):
         heard = pump.listen(pico.port, 5)
@@ -116,6 +117,14 @@ class FallingPrompt(SerialPrompt):
         return super().run(code)
 
 
+def said_within(pico, ms, word):
+    """What the board said once `word` was among it, or after so much of its own time."""
+    end = pico.now_ms() + ms
+    while word.encode() not in pico.heard and pico.now_ms() < end:
+        pico.run_on(50)
+    return pico.heard.decode("ascii", "replace")
+
+
 def small(version):
     """A firmware that says its version at start."""
     texts = {"main.py": f"import a, b\nprint('BOOTED', {version}, a.V, b.V)\n", "a.py": f"V = {version}\n", "b.py": f"V = {version}\n"}
@@ -149,11 +158,23 @@ def test_a_wrong_board_is_refused_at_start_by_name_nothing_moves_and_ctrl_c_open
     text = (ROOT / "boards" / "pico" / "board.py").read_text("utf-8")
     source.write_text(text.replace('"step_pin": 2,', '"step_pin": 3,'), "utf-8")
     with UsbPico(BARE, filesystem(tmp_path, with_file(new, "board", source))) as pico:
-        words = running_hash(pico, 3)
+        words = said_within(pico, 15_000, "tools/flash.py")
         assert "DOSELOOP DOES NOT START: boards/pico/board.py is wrong. Nothing moves." in words
         assert "step_pin and enable_pin are both on pin 3" in words
         assert not pico.rig.edges_ns and not any(level for _, level in pico.rig.enable)
         assert mpremote(pico.port, "resume", "exec", "print(6*7)").stdout.strip() == "42"
+
+
+def test_the_mark_that_maint_leaves_opens_the_prompt_before_a_pin_is_touched_and_mpremote_works():
+    pico = UsbPico(FROZEN)
+    pico.mark(BOOT_MAINT)
+    with pico:
+        modules = mpremote(pico.port, "resume", "exec", "x = 42\nimport sys\nprint(sorted(sys.modules))").stdout
+        assert "hal_rp2" in modules and "doseloop.controller" not in modules
+        pico.run_on(9_000)  # longer than the watchdog waits
+        assert mpremote(pico.port, "resume", "exec", "print(x)").stdout.strip() == "42", "the same start still runs"
+        assert mpremote(pico.port, "resume", "fs", "ls", ":").returncode == 0
+        assert not pico.rig.edges_ns and not any(level for _, level in pico.rig.enable)
 
 
 def test_maint_opens_the_prompt_with_watchdog_engine_and_enable_off_and_a_power_cycle_leaves_it():

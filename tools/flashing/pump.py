@@ -58,7 +58,7 @@ def listen(port: str, patience_s: float = LISTEN_S) -> Heard:
 
 
 def open_link(port: str, keys: Mapping[str, bytes], patience: Patience | None = None) -> Link:
-    return Link(SerialChannel(port), keys=keys, patience=patience or Patience(3.0, 3))
+    return Link(SerialChannel(port), keys=keys, patience=patience or Patience(10.0, 3))
 
 
 def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
@@ -109,7 +109,7 @@ def greet(port: str, keys: Mapping[str, bytes]) -> Link:
 
 
 def _session(port: str, keys: Mapping[str, bytes]) -> Link:
-    link = open_link(port, keys, Patience(5.0, 4))
+    link = open_link(port, keys, Patience(15.0, 3))
     link.hello()
     return link
 
