@@ -163,9 +163,10 @@ class BoardHal:
         self._enable.feed(0)
 
     def guard_port(self, on):
-        self._guarded = on
+        self._guarded = False  # first: an interrupt between the two lines must not leave a cut that nobody lifts
         self._cut = False
         if on:
+            self._guarded = True
             self._on_port(self._port)
 
     def feed(self, ms):

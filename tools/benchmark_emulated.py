@@ -28,6 +28,7 @@ SCRIPTS = ROOT / "tools" / "micropython"
 KB = 1024
 HELLO_EVERY_NS = 10_000_000
 ROUND_TRIPS = 40  # of each kind
+PAUSE_MS = 100  # of a host that looks now and then
 
 # What is asked: name, verb, fields. The third is a frame of 200 bytes that is read, checked and refused.
 KINDS: list[tuple[str, str, dict[str, str]]] = [
@@ -91,6 +92,7 @@ def wire_rows() -> Iterator[Row]:
     for name, found in times.items():
         yield trip_row(name, found)
     yield trip_row("all of them", [each for found in times.values() for each in found])
+    yield trip_row(f"STAT? each {PAUSE_MS} ms", round_trips_ms(pico, "STAT?", {}, PAUSE_MS))
 
 
 def first_status_ms(pico: PicoBench) -> float:
@@ -111,12 +113,13 @@ def first_status_ms(pico: PicoBench) -> float:
     return hello_ms + took_ms
 
 
-def round_trips_ms(pico: PicoBench, verb: str, fields: dict[str, str]) -> list[float]:
-    """One after the other at once, as fast as the host gets its answers; a session of their own."""
+def round_trips_ms(pico: PicoBench, verb: str, fields: dict[str, str], pause_ms: int = 0) -> list[float]:
+    """One after the other, at once or after a pause; a session of their own. At once, a collection falls into every tenth."""
     pico.exchange(0, "HELLO")
     found, seq = [], 0
     for _ in range(ROUND_TRIPS):
         seq = next_seq(seq)
+        pico.run_ms(pause_ms)
         if "x" in fields:
             fields = {**fields, "x": ""}
             fields["x"] = "x" * (FRAME_BYTES - len(seal(request_body(seq, verb, {**fields, "x": "x"}))) + 1)

@@ -200,13 +200,15 @@ class Firmware:
     def cut_power(self, outage_ms):
         """The processor dies now; outage_ms None: nobody knows for how long. The account is known up to the cut, save for one step.
 
+        While a delivery moves nothing is written: the account is known up to its start, and what basal flowed beside it is in doubt.
         Returns by how many ng the account of the last 24 h that the boot read back was off.
         """
         pump = self.pump
         pump.advance(pump.clock.update())
         if not self.keeper.holding:
             pump.write_sample(1 if pump.delivering else 0)
-        given, was_held = pump.basal.given_until(self.now()), pump.basal.told_hold()
+        moving = pump.deliveries.current
+        given, was_held = pump.basal.given_until(moving.started if moving else self.now()), pump.basal.told_hold()
         self.hal.boot(3_600_000 if outage_ms is None else outage_ms, outage_ms is not None)
         self._boot()
         return self.pump.basal.know_exactly(given, self.now(), was_held)

@@ -342,4 +342,18 @@ FOUND = [
             _taper(21),
         ],
     ),
+    (
+        "basal that flowed beside a bolus when the power failed is in doubt on both sides",
+        ("R-DOSE-2", "R-ALM-11"),
+        _start(population="pediatric", birth="2015-05-03", daily=60_000, conc=51, bolus=[58_823, 60, 14_400, 12_000], ago_s=DAY // 1000),
+        [
+            _FILL,
+            _RUN,
+            ["wait", {"ms": DAY // 4}],
+            ["bolus", {}],
+            _until("bolus", 59_999),
+            ["power", {"outage_ms": 5000}],
+            ["commit", {"percent": 100, "add": -1, "shape": "peak", "hurry": True}],
+        ],
+    ),
 ]

@@ -146,7 +146,7 @@ class PicoRig(FamilyRig):
         self._exec("import board, hal_rp2, machine, time\nhal = hal_rp2.Hal(board.BOARD)")
 
     def _exec(self, code):
-        out, errors = self.loop.run_until_complete(self.device.aexec(code, timeout=300))
+        out, errors = self.loop.run_until_complete(self.device.aexec(code, timeout=900))
         assert not errors, errors.decode()
         return out.decode()
 

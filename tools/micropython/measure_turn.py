@@ -141,7 +141,7 @@ def measured(hal, controller):
         began = time.ticks_us()
         wait = controller.turn()
         turns.append(time.ticks_diff(time.ticks_us(), began))
-        hal.idle(wait)
+        controller.rest(wait)
     return sorted(turns)
 
 
