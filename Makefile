@@ -17,7 +17,7 @@ JOBS ?= 2
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image clean
+.PHONY: help bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,8 @@ help:
 	@echo "make contract   the same questions to every board family's hal: unix, rp2 emulated, esp32 and stm32 over fakes"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
+	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
+	@echo "make emulated-tests  flashing, MAINT and a stray 0x03 on an emulated Pico"
 	@echo "make clean      remove .venv and build/"
 
 $(PY):
@@ -105,6 +107,18 @@ image: $(VENV)/.pico
 contract: $(VENV)/.pico $(VENV)/.dev
 	$(PY) tools/image.py --manifest boards/pico/manifest_parts.py
 	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 --dist loadgroup host_tests/contract
+
+# Can an image be built here? Fetches compilers and sources if they can be had; exit 2 and what is missing if not.
+image-tools: $(VENV)/.pico
+	$(PY) tools/image.py --check-tools
+
+# Over a board's own MicroPython: make flash BOARD=pico PORT=/dev/ttyACM0 (PORT only if several boards are on USB)
+flash: $(VENV)/.pico
+	$(PY) tools/flash.py --board $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(KEY_FILE),--key-file $(KEY_FILE))
+
+# The tests that run an image on an emulated Pico; `make pytest` skips them.
+emulated-tests: $(VENV)/.pico $(VENV)/.dev
+	DOSELOOP_EMULATED=1 $(PY) -m pytest -m emulated host_tests
 
 smoke: $(VENV)/.pico
 	$(PY) tools/smoke.py

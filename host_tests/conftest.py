@@ -5,6 +5,7 @@ A failing history is shrunk only on request (DOSELOOP_SHRINK=1): shrinking days 
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate] + ([Phase.shrink] if os.getenv("DOSELOOP_SHRINK") else [])
@@ -16,3 +17,11 @@ settings.register_profile(
 settings.load_profile("doseloop")
 
 pytest_plugins = ["tools.tracing.plugin"]  # notes what each test showed, for `make trace`
+
+
+def pytest_collection_modifyitems(items):
+    """What needs an image and an emulated Pico runs by `make emulated-tests` alone."""
+    if not os.getenv("DOSELOOP_EMULATED"):
+        for item in items:
+            if item.get_closest_marker("emulated"):
+                item.add_marker(pytest.mark.skip(reason="EMULATED: NOT RUN (make emulated-tests runs it)"))

@@ -1,4 +1,4 @@
-"""What the flashing tests share: a board with a real littlefs in a file (tools/micropython/lfs_board.py), and small firmwares to put on it."""
+"""What the flashing tests share: a board with a real littlefs in a file (tools/micropython/lfs_board.py), and small firmwares for it."""
 
 import subprocess
 from pathlib import Path
@@ -13,7 +13,7 @@ from tools.flashing.payload import pack
 from tools.flashing.prompt import Gone, ScriptError
 
 SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "micropython" / "lfs_board.py"
-FLASH_BYTES = 96 * 4096
+BLOCK = 4096
 
 
 def micropython():
@@ -94,9 +94,9 @@ class LfsBoard:
         self.close()
 
 
-def formatted(path):
+def formatted(path, blocks=96):
     """A file with an empty littlefs."""
-    path.write_bytes(b"\xff" * FLASH_BYTES)
+    path.write_bytes(b"\xff" * BLOCK * blocks)
     subprocess.run(command("format", path, -1), check=True)
     return path
 

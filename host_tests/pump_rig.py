@@ -173,6 +173,10 @@ class FakeBoard:
     def watchdog(self, ms):
         pass
 
+    def idle(self, ms):
+        """For the controller's own short waits; its long ones are the rig's."""
+        self.advance_to(self.us + ms * 1000)
+
     def reset(self, cause):
         raise Resets(cause)
 

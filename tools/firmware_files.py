@@ -24,10 +24,11 @@ class FilesError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Module:
-    """One module of the firmware: `name` is where it is imported from, such as doseloop/units.py."""
+    """One module of the firmware: `name` is where it is imported from, such as doseloop/units.py; `opt` the compiler's optimisation."""
 
     name: str
     source: Path
+    opt: int = 0
 
 
 def board_names() -> list[str]:
@@ -44,12 +45,12 @@ def manifest_of(board: str) -> Path:
 
 def modules(manifest: Path) -> list[Module]:
     """Our modules of a manifest, in order of name; what it takes from MicroPython itself ($(PORT_DIR) and the like) is left out."""
-    found: dict[str, Path] = {}
+    found: dict[str, Module] = {}
     _read(manifest.resolve(), found)
-    return sorted(Module(name, source) for name, source in found.items())
+    return sorted(found.values())
 
 
-def _read(manifest: Path, found: dict[str, Path]) -> None:
+def _read(manifest: Path, found: dict[str, Module]) -> None:
     folder = manifest.parent
 
     def include(path: str) -> None:
@@ -57,11 +58,12 @@ def _read(manifest: Path, found: dict[str, Path]) -> None:
             _read((folder / path).resolve(), found)
 
     def module(name: str, base_path: str = ".", opt: int = 0) -> None:
-        found[name] = (folder / base_path / name).resolve()
+        found[name] = Module(name, (folder / base_path / name).resolve(), opt)
 
     def package(name: str, base_path: str = ".", opt: int = 0) -> None:
         base = (folder / base_path).resolve()
-        found.update({path.relative_to(base).as_posix(): path for path in (base / name).rglob("*.py")})
+        for path in (base / name).rglob("*.py"):
+            module(path.relative_to(base).as_posix(), str(base), opt)
 
     verbs: dict[str, Callable[..., Any]] = {"include": include, "module": module, "package": package, "freeze": lambda *_, **__: None}
     exec(compile(manifest.read_text("utf-8"), str(manifest), "exec"), dict(verbs))
@@ -78,7 +80,7 @@ def content_hash(parts: list[Module]) -> str:
 def git_hash(parts: list[Module]) -> str:
     """The last commit that changed any of them, `+dirty` if they are not as committed; `none` outside a git checkout."""
     paths = [str(part.source) for part in parts]
-    commit = _git("log", "-1", f"--abbrev={GIT_DIGITS}", "--format=%h", "--", *paths)
+    commit = _git("log", "-1", f"--abbrev={GIT_DIGITS}", "--format=%h", "--", *paths) if paths else ""
     if not commit:
         return "none"
     return commit + ("+dirty" if _git("status", "--porcelain", "--", *paths) else "")

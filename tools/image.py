@@ -78,8 +78,9 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     """A manifest of one fixed path that includes ours, and names the build: cmake remembers the path, and must freeze anew."""
     out.mkdir(parents=True, exist_ok=True)
     fixed = out / "manifest.py"
-    fixed.write_text(f'include("{manifest}")\nmodule("build_id.py")\n', encoding="utf-8")
-    (out / "build_id.py").write_text(firmware_files.build_id(firmware_files.modules(manifest)), encoding="utf-8")
+    parts = firmware_files.modules(manifest)
+    fixed.write_text(f'include("{manifest}")\n' + ('module("build_id.py")\n' if parts else ""), encoding="utf-8")
+    (out / "build_id.py").write_text(firmware_files.build_id(parts), encoding="utf-8")
     (out / "frozen_content.c").unlink(missing_ok=True)
     shutil.rmtree(out / "frozen_mpy", ignore_errors=True)
     return fixed

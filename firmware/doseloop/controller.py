@@ -8,6 +8,7 @@ from doseloop import boot, selftest
 from doseloop.auth import Keys
 from doseloop.commands import Commands, needs
 from doseloop.deliver import DELIVER
+from doseloop.hal import BOOT_MAINT
 from doseloop.operate import CHANGE
 from doseloop.pump import REPORT_MS, Pump
 from doseloop.status import ASK
@@ -21,6 +22,7 @@ _LONGEST_IDLE_MS = const(10_000)
 _PUTS_A_TURN = const(8)
 _COLLECT_TURNS = const(60)  # some 30 KB of garbage, half of what would force a collection
 _LONG_MS = const(500)
+_FAREWELL_MS = const(100)  # the answer to MAINT leaves the port before the reset takes the port away
 
 
 class Controller:
@@ -115,5 +117,6 @@ class Controller:
         if sound is not None and sound < wait:
             wait = sound
         if pump.reset_to_maint and not self.wire.waiting():
-            self._hal.reset(4)
+            self._hal.idle(_FAREWELL_MS)
+            self._hal.reset(BOOT_MAINT)
         return wait if wait > 0 else 0

