@@ -191,6 +191,19 @@ def test_a_watchdog_reset_is_told_and_a_late_loop_is_a_named_fault():
     assert rig.status()["state"] == "running"
 
 
+@pytest.mark.req("R-ALM-9")
+def test_a_step_that_the_engine_tells_to_be_late_is_the_same_fault_once():
+    rig = running()
+    rig.advance(60_000)
+    rig.hal.engine_late = 3
+    rig.advance(60_000)
+    assert "LATE" in rig.alarms()
+    assert rig.status("motion")["late"] == "1"
+    rig.advance(HOUR_MS)
+    assert rig.status("motion")["late"] == "1"
+    assert rig.status()["state"] == "running"
+
+
 _TIMES = ["00:00", "2029-02-30", "4294967296s"]
 _WORDS = ["nan", "all", "pump", "port", "yes", "deadbeef", "0" * 16, "x" * 60, ""]
 WORDS = st.sampled_from(["0", "-1", "5000nl", "5000", "1e3nl", *_TIMES, *_WORDS])

@@ -11,6 +11,7 @@ import pytest
 
 from hil.errors import TargetError
 from hil.targets.process import HEAP, find_micropython
+from tools import turn_head
 from tools.check_integers import offence, offences
 from tools.image import FLASH_BASE, uf2_blocks
 
@@ -81,3 +82,19 @@ def test_the_import_contracts_name_the_chain_of_the_design():
     assert design in [[layer for layer in chain if layer in design] for chain in chains]
     assert ["doseloop." + name for name in ("dosing", "schedule", "units")] in chains
     assert ["hil.oracle"] in [contract.get("source_modules") for contract in settings["contracts"]]
+
+
+@pytest.mark.parametrize(
+    ("stepped", "counted", "word"),
+    [
+        (3200, 4096, None),
+        (3200, 4040, None),
+        (1000, 1280, "left the pin"),
+        (3200, 3, "did not move"),
+        (3200, -4090, "backwards"),
+        (3200, 2048, "angle"),
+    ],
+)
+def test_the_first_turn_of_a_rig_names_what_is_wrong_with_it(stepped, counted, word):
+    found = " ".join(turn_head.findings(3200, stepped, counted, 4096, 32))
+    assert found == "" if word is None else word in found

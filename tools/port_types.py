@@ -62,9 +62,8 @@ def check(port: str, firmware: Path = FIRMWARE) -> list[str]:
         *(sys.executable, "-m", "mypy", "--config-file", str(ROOT / "tools" / "port_types.toml"), "--no-error-summary"),
         *("--custom-typeshed-dir", str(folder), "--cache-dir", str(BUILD / "mypy" / port), *files),
     ]
-    done = subprocess.run(
-        command, cwd=firmware, env={"MYPYPATH": f"{folder}:{firmware}", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
-    )
+    paths = {"MYPYPATH": f"{folder}:{firmware}", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=firmware, env=paths, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise CannotCheck(f"mypy did not run for {port}:\n{done.stdout}{done.stderr}")
     return [line for line in done.stdout.splitlines() if line.split(":", 1)[0] in files and ": error:" in line]

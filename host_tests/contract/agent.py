@@ -1,7 +1,7 @@
 """Runs where the hal runs, on MicroPython or CPython: a list of calls, one after the other, with nothing between them.
 
 A call is (name, arguments ...): a method of the hal, or one of these. `wait` ms as the controller's loop waits; `busy` ms in which it
-never idles; `nap` ms, the same asleep; `fill` n gap_us period_us most: leases for as long as room() says so. The answer has one entry a call.
+never idles; `nap` ms, the same asleep; `fill` n gap_us period_us most: leases for as long as room() says so. One answer a call.
 """
 
 import time

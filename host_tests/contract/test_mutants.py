@@ -78,8 +78,8 @@ OVER_FAKES = [(Esp32Rig, mutant) for mutant in SHARED + ESP32] + [(Stm32Rig, mut
 UNIX = (
     ("gaps are lost", chained_leases_tile_time_exactly, "self._cell(_LEASE, pulses, gap_us, period_us)", "self._cell(_LEASE, pulses, 0, period_us)"),
     ("revoke takes nothing back", revoke_stops_within_one_step_and_tells_the_exact_count, "self._exchange(_REVOKE, 0, 0)", "pass"),
-    ("the enable is always fed", enable_drops_unless_fed, "self._cell(_FEED, enable_ms, 0, 0)", "self._cell(_FEED, 60000, 0, 0)"),
-    ("the port reads closed", the_port_switch_is_read, "return self._input[_FLAGS] & _PORT_OPEN != 0", "return False"),
+    ("the enable is always fed", enable_drops_unless_fed, "self._cell(_FEED, 0 if self._cut else enable_ms, 0, 0)", "self._cell(_FEED, 60000, 0, 0)"),
+    ("the port reads closed", the_port_switch_is_read, "return self._cut or self._input[_FLAGS] & _PORT_OPEN != 0", "return False"),
 )
 
 
