@@ -79,7 +79,7 @@ class Controller:
         busy = self.wire.turn()
         pump.watch.turn(now)
         pump.refresh()
-        self._dose(now)
+        self._dose(pump.clock.elapsed)  # a command may have taken a while: the chain begins at the ticks that belong to this
         self._sound(now)
         self._report()
         if busy:

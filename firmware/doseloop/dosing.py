@@ -74,6 +74,7 @@ class Dosing:
         self._single = False
         self._ending = False  # no lease follows the chain
         self._engine_late = 0  # steps the engine has told to be late
+        self._extra_last = 0  # count of the last step of the extra, once it is in the chain
 
     def configure(self, steps_per_ml, conc, switch=None):
         """Calibration and concentration for what is planned from now on; call only while settled.
@@ -198,6 +199,7 @@ class Dosing:
         self._advance_basal(rate_num * (end - start))
         if self.extra and end >= self.extra.end:
             self._extra_done += self.extra.steps
+            self._extra_last = anchor.planned + self._piece.pulses
             self.extra = None
         return end
 
@@ -254,6 +256,7 @@ class Dosing:
         """End after the pulse in progress, take back what was not stepped; the account is exact for `now` afterwards."""
         self.running = False
         self.exhausted = self._ending = False
+        self._extra_last = 0
         self._lease_ready = False
         if not self._anchors:
             return
@@ -322,6 +325,10 @@ class Dosing:
         self.extra = None
         self._drop_missed()
         return made
+
+    def extra_runs_on(self):
+        """The last steps of the extra are still in the engine: it began as much after its plan as the processor took to put it."""
+        return self._hal.stepped() < self._extra_last
 
     # What the account says.
 

@@ -371,7 +371,8 @@ class Pump:
         self.keeper.holding = True
         self.dosing.reserved += steps
         self.hal.guard_port(verb.startswith("DOSE:"))
-        self.dosing.start_extra(steps, span_ms, now)
+        delivery.started = self.clock.update()  # the journal may have taken a flash erase
+        self.dosing.start_extra(steps, span_ms, delivery.started)
         return delivery
 
     def _cover_basal(self, now, span_ms):

@@ -13,6 +13,8 @@ _FORECAST_MS = 2 * MINUTE_MS  # the refill date is exact to 3 min
 _PATIENCE_MS = label.STALL_MS - 10 * SECOND_MS
 _PATIENCE_DELIVERY_MS = 700
 DELIVERY_TURN_MS = 250
+_LAG_MS = 500  # the engine may be this late with a delivery's last steps: a flash erase and a slow turn lay before its first
+_LAG_TURN_MS = 5
 
 
 class Watch:
@@ -31,7 +33,8 @@ class Watch:
             wait = min(wait, SECOND_MS)
         delivery = self._pump.deliveries.current
         if delivery:
-            wait = min(wait, DELIVERY_TURN_MS, delivery.started + delivery.span_ms - now)
+            left = delivery.started + delivery.span_ms - now
+            wait = min(wait, DELIVERY_TURN_MS, left if left > 0 else _LAG_TURN_MS)
         return min(wait, self._pump.port.due_in(now))
 
     def turn(self, now):
@@ -39,7 +42,7 @@ class Watch:
         if pump.port.check(now, pump.hal.port_open()) or pump.port.open:
             self._port(now)
         delivery = pump.deliveries.current
-        if delivery and now >= delivery.started + delivery.span_ms:
+        if delivery and now >= delivery.started + delivery.span_ms + (_LAG_MS if pump.dosing.extra_runs_on() else 0):
             pump.end_delivery()
             pump.flow()
         self._motion(now)
