@@ -14,6 +14,7 @@ from hil.result import Measurement
 INTERVAL_US = 1.0  # a pulse's distance from the one before, off the program
 RATE_PPM = 50.0
 FEWEST = 20  # intervals that a rate is worked out from
+RATE_SPAN_US = 2_500_000  # a lease has whole microseconds for its period and is at most 0.6 s of a bolus: a rate is that of several
 MARGIN_S = 0.5  # around a change of rate: it came somewhere in the exchange that ordered it, and is found at the next turn
 LEASE_BOLUS_MS = 1_000  # DESIGN: what all outstanding leases hold at most
 LEASE_BASAL_MS = 10_000
@@ -77,8 +78,9 @@ def _error(edges_ns: Edges, period_us: float) -> tuple[float, float, int]:
     if len(edges_ns) <= FEWEST:  # they are due, and did not come
         return float("inf"), float("inf"), max(0, len(edges_ns) - 1)
     gaps_us = np.diff(edges_ns) / 1000
-    mean_us = (edges_ns[-1] - edges_ns[0]) / 1000 / len(gaps_us)
-    return float(np.abs(gaps_us - period_us).max()), float(abs(mean_us / period_us - 1) * 1e6), len(gaps_us)
+    span_us = (edges_ns[-1] - edges_ns[0]) / 1000
+    off_ppm = abs(span_us / len(gaps_us) / period_us - 1) * 1e6 if span_us >= RATE_SPAN_US else 0.0
+    return float(np.abs(gaps_us - period_us).max()), float(off_ppm), len(gaps_us)
 
 
 def of_count(difference: int | None) -> list[Measurement]:

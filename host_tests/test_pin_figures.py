@@ -58,6 +58,15 @@ def test_a_rate_sixty_parts_per_million_off_is_seen_and_forty_pass() -> None:
         assert verdicts(of_pulses(pins(edges), expectation(), 60_000_000, 0.1))[RATE] == verdict
 
 
+def test_a_stretch_shorter_than_a_few_leases_has_intervals_and_no_rate() -> None:
+    curve = expectation()
+    curve.push(30_000_000, Push(50_000, 20_000))
+    fast = 30 * SECOND_NS + even(400, round(SECOND_NS / 252 * (1 + 90e-6)))
+    edges = np.concatenate([even(60, SECOND_NS // 2), fast])
+    found = verdicts(of_pulses(pins(edges), curve, 31_500_000, 0.1))
+    assert (found[INTERVAL], found[RATE]) == (PASSED, PASSED)
+
+
 def test_the_first_moments_after_a_change_of_rate_are_left_out() -> None:
     curve = expectation()
     curve.push(30_000_000, Push(50_000, 20_000))
