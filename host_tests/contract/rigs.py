@@ -132,7 +132,7 @@ class PicoRig(FamilyRig):
         self.loop, self.rig, self.device = PicoRig.shared
         self.set_port(closed=True)
         self.base = self.run(("guard_port", False), ("feed", 0), ("wait", 20), ("revoke",))[-1]
-        self.rig.edges_ns.clear()
+        del self.rig.edges_ns[:]
         if near_wrap:  # right before the calls, or it is over too soon
             self.before = "hal.ticks_ms()\nhal._ms = (1 << 30) - 30\n"
 
