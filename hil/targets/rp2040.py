@@ -2,6 +2,7 @@
 
 What is corrected, each measured before it was:
 - PIO keeps exact time through the jumps that an idle processor makes (as shipped it loses them), and costs a third less;
+- a jump forced on a stalled state machine is obeyed;
 - the emulated USB host asks at a sane pace; the stepper's joined queue is as deep as the chip's;
 - its random bit is random, from a fixed seed;
 - a flash erase holds up the processor as long as a real one does, while everything else goes on.
@@ -26,6 +27,7 @@ NS_PER_CYCLE = 8
 PACE_NS = 500_000  # PIO is walked at least so often; its edges have their own instants all the same
 SLICE_NS = 1_000_000
 JMP_Y_DEC = 0x0080  # without delay; the low five bits are the address
+SM0_INSTR, SM_REGISTERS = 0xD8, 0x18  # of a block's registers: an instruction written there is done at once
 
 _Base: Any = vars(native)["RPPIO"]
 
@@ -81,7 +83,18 @@ class TruePIO(_Base):  # type: ignore[misc]
     def write_uint32(self, offset: int, value: int) -> None:
         self.catch_up()
         _Base.write_uint32(self, offset, value)
+        self._obey_jump(offset, value)
         self._go_or_stand()
+
+    def _obey_jump(self, offset: int, value: int) -> None:
+        """A jump that is forced on a stalled machine takes it away from what it waited for; the emulator left it waiting there."""
+        number, rest = divmod(offset - SM0_INSTR, SM_REGISTERS)
+        if rest or number not in range(4) or value >> 13:
+            return
+        machine = self.machines[number]
+        if machine.waiting:
+            machine.waiting, machine.wait_delay, machine.next_due_fp = False, -1, self.cycle_fp
+            self.recompute_due()
 
     def _go_or_stand(self) -> None:
         """After a write: time begins for a block whose first machine was started, and ends with its last."""
