@@ -20,9 +20,10 @@ from hil.targets.wiring import ROTOR_NS, RigWiring
 FLASH_BASE = 0x1000_0000
 SLEEP = struct.pack("<2H", 0xBF30, 0xE7FD)  # again: wfi; b again
 PIO0 = 0x5020_0000
-INSTR_MEM, CTRL, SM_EXECCTRL, SM_PINCTRL, TXF0 = 0x48, 0x00, 0xCC, 0xDC, 0x10
+INSTR_MEM, CTRL, SM_EXECCTRL, SM_INSTR, SM_PINCTRL, TXF0 = 0x48, 0x00, 0xCC, 0xD8, 0xDC, 0x10
 PULL, MOV_Y_OSR, JMP_Y_TO_2, PIN_HIGH, PIN_LOW = 0x80A0, 0xA047, 0x0082, 0xE001, 0xE000
 SET_DIR_OUT = 0xE081
+JMP_TO_PIN_HIGH = 0x0003
 GPIO_CTRL = 0x4001_4004
 FUNCTION_PIO0 = 6
 MS = 1_000_000
@@ -50,7 +51,7 @@ def pulse_each(chip: Chip, counts: list[int]) -> None:
     for place, word in enumerate((PULL, MOV_Y_OSR, JMP_Y_TO_2, PIN_HIGH, PIN_LOW)):
         mcu.write_uint32(PIO0 + INSTR_MEM + 4 * place, word)
     mcu.write_uint32(PIO0 + SM_EXECCTRL, 4 << 12)
-    mcu.write_uint32(PIO0 + 0xD8, SET_DIR_OUT)
+    mcu.write_uint32(PIO0 + SM_INSTR, SET_DIR_OUT)
     mcu.write_uint32(PIO0 + CTRL, 1)
     for count in counts:
         mcu.write_uint32(PIO0 + TXF0, count)
@@ -76,6 +77,21 @@ def test_an_edge_has_its_own_instant_however_long_the_processor_slept(sleeping: 
     first, second = wiring.edges_ns
     assert first - 5 * MS < 20_000
     assert abs(second - first - (200_000 + 5) * 8) <= 8  # a machine that was stalled begins one cycle late
+
+
+def test_a_jump_forced_on_a_stalled_machine_is_obeyed(sleeping: tuple[Chip, RigWiring]) -> None:
+    """Stalled at its pull, sent to the instruction that raises the pin: that comes at once, not the rest of the pull."""
+    chip, wiring = sleeping
+    chip.run_to(5 * MS)
+    pulse_each(chip, [])
+    chip.run_to(6 * MS)
+    assert not wiring.edges_ns
+    chip.mcu.write_uint32(PIO0 + SM_INSTR, JMP_TO_PIN_HIGH)
+    chip.run_to(7 * MS)
+    assert len(wiring.edges_ns) == 1
+    chip.mcu.write_uint32(PIO0 + TXF0, 10)
+    chip.run_to(8 * MS)
+    assert len(wiring.edges_ns) == 2, "and it stalls at its pull again"
 
 
 def test_the_rotor_follows_the_steps_count_by_count(sleeping: tuple[Chip, RigWiring]) -> None:
