@@ -114,7 +114,8 @@ flash: $(VENV)/.pico
 
 # The tests that run an image on an emulated Pico; `make pytest` skips them.
 emulated-tests: $(VENV)/.pico $(VENV)/.dev
-	DOSELOOP_EMULATED=1 $(PY) -m pytest -m emulated host_tests
+	$(PY) tools/image.py --manifest boards/pico/manifest_parts.py
+	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 --dist loadgroup -m emulated host_tests
 
 # One suite for every hal: unix, rp2 (on an emulated Pico, whose image is built), esp32 and stm32 (over fakes).
 contract: $(VENV)/.pico $(VENV)/.dev
