@@ -17,7 +17,7 @@ JOBS ?= 2
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,7 +37,7 @@ help:
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
 	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
-	@echo "make emulated-tests  flashing, MAINT and a stray 0x03 on an emulated Pico"
+	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03"
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make clean      remove .venv and build/"
 
@@ -112,10 +112,13 @@ image-tools: $(VENV)/.pico
 flash: $(VENV)/.pico
 	$(PY) tools/flash.py --board $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(KEY_FILE),--key-file $(KEY_FILE))
 
-# The tests that run an image on an emulated Pico; `make pytest` skips them.
+# The tests that run an image on an emulated Pico; `make pytest` skips them. The long ones transfer files or talk for minutes.
 emulated-tests: $(VENV)/.pico $(VENV)/.dev
 	$(PY) tools/image.py --manifest boards/pico/manifest_parts.py
-	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 --dist loadgroup -m emulated host_tests
+	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 --dist loadgroup -m "emulated and not slow" host_tests
+
+emulated-tests-long: $(VENV)/.pico $(VENV)/.dev
+	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 -m "emulated and slow" host_tests
 
 # One suite for every hal: unix, rp2 (on an emulated Pico, whose image is built), esp32 and stm32 (over fakes).
 contract: $(VENV)/.pico $(VENV)/.dev
