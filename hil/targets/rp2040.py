@@ -168,7 +168,7 @@ def _make_noise(mcu: Any) -> None:
     vars(oscillator)["read_uint32"] = lambda offset: source.getrandbits(1) if offset == RANDOMBIT else usual(offset)
 
 
-class Chip(BaseDevice):
+class Chip(BaseDevice):  # type: ignore[misc, unused-ignore] # without rp2040py mypy knows it as Any
     """A Pico. `hear` takes what comes over its USB serial line, `told_reset` each reset's cause before it boots again."""
 
     def __init__(self, image: Path, wiring: Wiring, flash: FlashTimes = FlashTimes(), usb_poll_us: int = USB_POLL_US) -> None:
