@@ -240,3 +240,14 @@ def test_a_restart_knows_the_line():
     fresh.load(line.dump())
     assert fresh.dump() == line.dump() == [2000, 500, DEAD, 1_000]
     assert fresh.left(1) == DEAD - 1
+
+
+@pytest.mark.req("R-CON-3")
+@given(st.integers(1, 4_000), st.integers(0, 30), st.integers(1, 4_000), st.integers(-2, 60))
+def test_the_dose_for_a_volume_is_the_least_that_takes_it(conc, left_nl, old, volume_nl):
+    fill = Fill(conc, left_nl, old)
+    dose_ng = fill.ng_for(volume_nl)
+    if volume_nl <= 0:
+        assert dose_ng == 0
+    else:
+        assert fill.nl_for(dose_ng) >= volume_nl > fill.nl_for(dose_ng - 1)

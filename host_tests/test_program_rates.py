@@ -250,3 +250,18 @@ def test_a_day_without_dose_is_no_program():
 )
 def test_the_lowest_rate_is_the_slowest_segment_or_half_the_lowest_days_mean(segments, rate):
     assert Fraction(*program(*segments).lowest_rate()) == rate
+
+
+@pytest.mark.req("R-DOSE-1")
+@given(st.integers(0, 4 * WEEK_MS))
+def test_the_segment_of_an_instant_lies_around_it_and_follows_what_was_before(at_ms):
+    of_a_day = ("00:00=20001", "06:15=70003", "22:30=9998")
+    found = program(*[f"seg.{day}.{segment}" for day in DAYS for segment in of_a_day])
+    number = found.piece_at(at_ms)
+    start_ms, length_ms, dose_ng, before_ng = found.piece(number)
+    assert start_ms <= at_ms < start_ms + length_ms
+    assert length_ms == {20_001: 375, 70_003: 975, 9_998: 90}[dose_ng] * MINUTE_MS
+    day, rest_ms = divmod(start_ms, DAY_MS)
+    assert rest_ms == {20_001: 0, 70_003: 375, 9_998: 1350}[dose_ng] * MINUTE_MS
+    assert before_ng == day * 100_002 + {20_001: 0, 70_003: 20_001, 9_998: 90_004}[dose_ng]
+    assert found.piece(number + 1)[0] == start_ms + length_ms

@@ -183,3 +183,14 @@ def test_no_day_is_without_dose_and_none_rises(day):
     if day > 1:
         refusal = plan([*days[1:day], 1001, *days[day:]])
         assert (refusal.code, refusal.text) == ("HOLIDAY", f"day {day} rises to 1.001 mcg; a taper only falls")
+
+
+@pytest.mark.req("R-HOL-1")
+@given(st.integers(0, 16 * DAY_MS))
+def test_a_day_of_the_course_lies_around_its_instants_and_follows_the_days_before(at_ms):
+    found = taper()
+    number = found.piece_at(at_ms)
+    start_ms, length_ms, dose_ng, before_ng = found.piece(number)
+    assert start_ms <= at_ms < start_ms + length_ms and length_ms == DAY_MS and start_ms % DAY_MS == 0
+    assert dose_ng == (DAYS + [0] * 3)[start_ms // DAY_MS]
+    assert before_ng == sum(DAYS[: start_ms // DAY_MS])
