@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from doseloop.ledger import DOSE, MOVED, PRIME, TEST
@@ -243,6 +243,8 @@ def test_a_restart_knows_the_line():
 
 
 @pytest.mark.req("R-CON-3")
+@example(2_000, 0, 1, 0)
+@example(500, 0, 1, 1)
 @given(st.integers(1, 4_000), st.integers(0, 30), st.integers(1, 4_000), st.integers(-2, 60))
 def test_the_dose_for_a_volume_is_the_least_that_takes_it(conc, left_nl, old, volume_nl):
     fill = Fill(conc, left_nl, old)

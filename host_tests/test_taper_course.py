@@ -110,6 +110,7 @@ def test_the_rate_is_the_days_dose_evenly_until_the_day_ends(course):
 @example(0, 14 * DAY_MS)
 @example(13 * DAY_MS, DAY_MS + 7)
 @example(14 * DAY_MS + 5, 7 * DAY_MS)
+@example(-1, HOUR_MS)
 def test_the_dose_of_a_span_is_the_sum_of_its_parts_of_days(course, span):
     exact = Fraction(0)
     for day, dose in enumerate(DAYS):
