@@ -17,7 +17,7 @@ JOBS ?= 2
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign kill fuzz-files trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,8 @@ help:
 	@echo "make scenarios  run every scenario under hil/scenarios/"
 	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
+	@echo "make kill       kill the pump's process, its host, the bytes on its line and its cable, 1,000 times and more; SHARE=1: a fixed part"
+	@echo "make fuzz-files N=2000  files that people give, made wrong in every way: a sentence and exit 2, and nothing written elsewhere"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
@@ -87,6 +89,13 @@ trace: $(VENV)/.dev
 # The rules of the firmware beside the oracle; standard library alone, so any Python from 3.9 on will do (PyPy too).
 campaign:
 	PYTHONPATH=firmware:.:host_tests $(PYTHON_CAMPAIGN) -m campaign -n $(N) --events $(EVENTS) --seed $(SEED) --first $(FIRST) --jobs $(JOBS)
+
+# The unix port in virtual time; its process is killed before system calls (ptrace, on Linux) and by a timer. About 15 minutes.
+kill: $(VENV)/.bench
+	$(PY) -m tools.killing $(if $(SHARE),--share)
+
+fuzz-files: $(VENV)/.dev
+	DOSELOOP_FUZZ=$(if $(filter file,$(origin N)),2000,$(N)) $(PY) -m pytest -q -p no:cacheprovider host_tests/test_given_files.py
 
 benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py

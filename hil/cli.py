@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
     except OSError as error:
-        print(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "), file=sys.stderr)
+        print(f"error: {_about(error)}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -41,6 +42,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # never a traceback for a user, never exit 1, which means that the pump failed
         print(f"error: the bench itself failed: {type(error).__name__}: {error}", file=sys.stderr)
         return UNUSABLE
+
+
+WHAT_TO_DO = {
+    errno.EEXIST: "there is a file where a folder is wanted; name another place",
+    errno.ENOTDIR: "a part of it is a file and no folder; name another place",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.ENOENT: "there is no such place; make its folder first, or name another",
+    errno.EACCES: "not permitted; name a place that you may write",
+    errno.EPERM: "not permitted; name a place that you may write",
+    errno.EROFS: "that is read-only; name a place that you may write",
+    errno.ENOSPC: "no room is left there",
+    errno.ENAMETOOLONG: "that name is too long",
+    errno.ELOOP: "its links lead in a circle",
+}
+
+
+def _about(error: OSError) -> str:
+    """The place, and what to do about it."""
+    name = str(error.filename)[:200] + ": " if error.filename is not None else ""
+    return name + WHAT_TO_DO.get(error.errno or 0, error.strerror or str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -149,7 +170,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _serve_here(args: argparse.Namespace) -> int:
-    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario else None
+    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario is not None else None
     target = UnixTarget(Rig(scenario.rig if scenario else RigConfig(), args.seed), seed=args.seed, work=args.out)
     try:
         target.start()
