@@ -61,6 +61,7 @@ class History:
         self.trail: list[str] = []  # how each life ended, for a case that is brought back
         self._random = Random(seed)
         self._traced = traced
+        self._flat = seed % 3 == 0  # and its clock is set now and then: what R-PRF-4 then holds down is no other rate
         self._target = KillTarget(seed, work, script)
         self._mind: Mind
         self._pump: Pump
@@ -90,7 +91,7 @@ class History:
         return self.tally
 
     def _begin(self) -> None:
-        program = plan(START_MCG)
+        program = plan(START_MCG, flat=self._flat)
         if self._traced:
             self._target.trace_boot = 1 << 30
         self._pump = begin(self._target, program, self.seed)
@@ -263,7 +264,7 @@ class History:
     def _commit(self) -> None:
         factor = self._random.choice((70, 80, 82, 95, 100, 110, 129, 130, 131))
         mcg = min(900, max(48, self._mind.program.day_ng("mon") * factor // 100_000))
-        program = plan(mcg, f"p{mcg}-{self._ids}")
+        program = plan(mcg, f"p{mcg}-{self._ids}", self._flat)
         self._order(Order("PROG:COMMIT", self._with_id({"hash": program.hash(), "attended": "yes", "route": "intrathecal"}), program))
 
     def _refill(self) -> None:
@@ -286,7 +287,8 @@ class History:
         self._order(Order("STOP", {}) if self._mind.run else Order("RUN", self._with_id({})))
 
     def _set_time(self) -> None:
-        self._order(self._time_order())
+        if self._flat:
+            self._order(self._time_order())
 
     def _time_order(self) -> Order:
         return Order("TIME", {"set": f"{int(self._target.unix_s())}s", "offset": f"{OFFSET_MIN}min"})
@@ -414,6 +416,8 @@ class History:
             done = stat["hash"] == order.program.hash()
         elif order is not None and order.verb in DELIVERIES:
             done = stat["last_id"] == order.id
+        if mind.moving is not None and stat["last_id"] == mind.moving[0].id and stat["outcome"] in ("DONE", "PARTIAL"):
+            mind.end_delivery(self._killed_ms, stat["outcome"], leading_int(stat["steps"]) * STEP_NL)  # its result was written in time
         if order is not None and done:
             mind.done(order, self._killed_ms, {"time": f"{1 << 40}ms"})
         mind.killed(self._killed_ms, self._target.now_ms())
