@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from hil import program_commands, result, runner
 from hil.errors import BenchError
+from hil.places import about, place
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
 from hil.quantity import span_text
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
     except OSError as error:
-        print(f"error: {_about(error)}", file=sys.stderr)
+        print(f"error: {about(error)}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -42,26 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # never a traceback for a user, never exit 1, which means that the pump failed
         print(f"error: the bench itself failed: {type(error).__name__}: {error}", file=sys.stderr)
         return UNUSABLE
-
-
-WHAT_TO_DO = {
-    errno.EEXIST: "there is a file where a folder is wanted; name another place",
-    errno.ENOTDIR: "a part of it is a file and no folder; name another place",
-    errno.EISDIR: "it is a folder; name a file",
-    errno.ENOENT: "there is no such place; make its folder first, or name another",
-    errno.EACCES: "not permitted; name a place that you may write",
-    errno.EPERM: "not permitted; name a place that you may write",
-    errno.EROFS: "that is read-only; name a place that you may write",
-    errno.ENOSPC: "no room is left there",
-    errno.ENAMETOOLONG: "that name is too long",
-    errno.ELOOP: "its links lead in a circle",
-}
-
-
-def _about(error: OSError) -> str:
-    """The place, and what to do about it."""
-    name = str(error.filename)[:200] + ": " if error.filename is not None else ""
-    return name + WHAT_TO_DO.get(error.errno or 0, error.strerror or str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(add: Callable[..., object]) -> None:
     add("scenario", help="a scenario file, or the name of a shipped one")
     add("--target", default="unix", help="unix (virtual time; default), emulated (the flashed image), or a pyserial URL like /dev/ttyACM0")
-    add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
+    add("--out", type=place, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
     add("--seed", type=_seed, help="of the simulated rig, instead of the scenario's")
     add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
     add("--balance", help="pyserial URL of an MT-SICS balance under a real pump")
@@ -91,10 +71,10 @@ def _add_run(add: Callable[..., object]) -> None:
 def _add_serve(add: Callable[..., object]) -> None:
     add("--target", default="unix", choices=["unix"], help="what to serve (default: unix)")
     add("--speed", type=_speed, default=1.0, help="virtual seconds per second (default: 1)")
-    add("--link", type=Path, help="also make this symbolic link to the serial path")
+    add("--link", type=place, help="also make this symbolic link to the serial path")
     add("--scenario", help="begin where this scenario's story begins, with its therapy running (default: a pump fresh from the factory)")
     add("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
-    add("--out", type=Path, help="keep the pump's flash and messages here")
+    add("--out", type=place, help="keep the pump's flash and messages here")
 
 
 def _seed(text: str) -> int:

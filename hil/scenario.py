@@ -33,7 +33,22 @@ from hil.plant.config import RigConfig
 from hil.prescription import Program, compile_program, find_program, load_program
 from hil.quantity import whole, whole_units
 from hil.steps import local_seconds, parse_steps
-from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, find_file, inside, load_toml, need, one_of, only_keys
+from hil.tables import (
+    Table,
+    as_alarm,
+    as_flag,
+    as_int,
+    as_list,
+    as_number,
+    as_table,
+    as_text,
+    find_file,
+    inside,
+    load_toml,
+    need,
+    one_of,
+    only_keys,
+)
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 FOLDERS = (SCENARIOS, SCENARIOS / "emulated")

@@ -30,7 +30,7 @@ WATCHDOG_MS = 13_000  # the pump's own watchdog, and a second
 BOLUS = {"volume": "10 uL", "time": "2 min", "lockout": "1 h", "allowance": "15 mcg"}
 BOLUS_NL, BOLUS_NG, LOCKOUT_MS, ALLOWANCE_NG = 10_000, 5_000, 3_600_000, 15_000
 
-# A head whose every step is its ten nanolitres, so that volumes are told from steps and the other way round; its first clock set is no correction.
+# A head whose every step is its ten nanolitres, so that volumes are told from steps; a clock whose first setting is no correction.
 EXACT = RigConfig(
     pulsation=(0.0, 0.0), run_in_share=0.0, wear_per_1000_turns=0.0, evaporation_mg_h=0.0, liquid_nl=FULL_NL, conc_mcg_ml=float(CONC),
     rtc_valid=False,
