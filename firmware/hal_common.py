@@ -122,7 +122,7 @@ class BoardHal:
         self.board = board
         self.boot_cause = boot_cause
         self.serial = Serial()
-        self.store = FileStore(make_folder(board["journal_folder"]))
+        self.store = self.open_store()
         Pin(board["direction_pin"], Pin.OUT, value=0)
         self._port = Pin(board["port_pin"], Pin.IN, Pin.PULL_UP)  # closed pulls low: a broken wire reads open
         self._port_edge = False  # set by interrupt, taken by idle
@@ -135,6 +135,10 @@ class BoardHal:
         self._ms = time.ticks_ms() & TICKS_MASK  # type: ignore[operator] # the stubs hide that ticks are a number
         self._us = 0  # microseconds beyond _ms
         self._report = Deadline()  # until when the controller's report counts
+
+    def open_store(self):
+        """Where the journal lies: files; a family that has bare flash blocks for it looks there first."""
+        return FileStore(make_folder(self.board["journal_folder"]))
 
     def begin(self, engine, enable, encoder, signals):
         """The interface of motion, bound once."""

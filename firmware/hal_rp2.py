@@ -7,9 +7,11 @@ and a flash erase holds up the loop while the PIO goes on stepping.
 import os
 
 import machine
+import rp2
 from machine import ADC, PWM, Pin, Timer
 
 from doseloop.hal import BOOT_POWER, BOOT_SOFT, BOOT_WATCHDOG
+from doseloop.region import BLOCK, RegionStore
 from doseloop.units import const
 from hal_common import TONE_HZ, BoardHal, Signal
 from rp2_motion import Enable, Encoder, Engine
@@ -38,6 +40,16 @@ class Hal(BoardHal):
             Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer(-1)),
         )
         self._keeper.init(period=_KEEP_MS, mode=Timer.PERIODIC, callback=self._keep)
+
+    def open_store(self):
+        """The end of the storage, if the mounted filesystem leaves it free (our image's _boot.py sees to it); else files."""
+        blocks = self.board["journal_blocks"]
+        whole = rp2.Flash().ioctl(4, 0)
+        files = os.statvfs("/")
+        first = whole - blocks
+        if not blocks or files[1] * files[2] > first * BLOCK:
+            return super().open_store()
+        return RegionStore(rp2.Flash(start=first * BLOCK, len=blocks * BLOCK), blocks)
 
     def _keep(self, _timer):
         """The controller's reports go on to watchdog and motor enable, also while one long turn lasts, and no longer than they count."""

@@ -48,9 +48,6 @@ class MemoryStore:
     def read(self, name):
         return self.files.get(name)
 
-    def size(self, name):
-        return len(self.files.get(name, b""))
-
     def append(self, name, data):
         self.files[name] = self.files.get(name, b"") + bytes(data)
 
@@ -59,6 +56,9 @@ class MemoryStore:
 
     def remove(self, name):
         self.files.pop(name, None)
+
+    def tidy(self):
+        return False
 
 
 class Resets(Exception):

@@ -30,6 +30,7 @@ from tools.pico_source import ImageError, call, need_tools, source_tree  # noqa:
 
 BUILD = ROOT / "build" / "pico"  # the sources of MicroPython are here for every board
 MANIFEST = ROOT / "boards" / "pico" / "manifest.py"
+FROZEN_BOOT = ROOT / "boards" / "pico" / "boot"  # runs before any module of ours, in an image only: no part of the content that is flashed
 FLASH_BASE = 0x1000_0000
 UF2_PAYLOAD = 256
 
@@ -68,7 +69,8 @@ def chip_of(board: str) -> Chip:
 def image_key(manifest: Path) -> str:
     """Names everything that makes an image what it is: content, commit, manifests, this recipe and the sources it is told to take."""
     digest = hashlib.sha256(firmware_files.build_id(firmware_files.modules(manifest)).encode())
-    for path in [manifest, *sorted(manifest.parent.glob("manifest*.py")), Path(__file__), Path(pico_source.__file__)]:
+    manifests = [*sorted(manifest.parent.glob("manifest*.py")), *sorted(FROZEN_BOOT.glob("*.py"))]
+    for path in [manifest, *manifests, Path(__file__), Path(pico_source.__file__)]:
         digest.update(path.name.encode() + path.read_bytes())
     digest.update(os.environ.get("MICROPYTHON_DIR", "").encode())
     return digest.hexdigest()[:16]

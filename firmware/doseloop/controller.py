@@ -63,8 +63,12 @@ class Controller:
             self.rest(self.turn())
 
     def rest(self, wait_ms):
-        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 14 ms)."""
+        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 14 ms).
+        So is flash erased, a block each time: then no record has to wait for it.
+        """
         self._turns += 1
+        if wait_ms >= _LONG_MS and not self.pump.keeper.holding:
+            self._hal.store.tidy()
         if self._turns >= _COLLECT_TURNS and wait_ms >= _LONG_MS:
             self._turns = 0
             collect_garbage()

@@ -25,7 +25,7 @@ Attributes and calls (all quantities are integers):
   watchdog(ms)          the controller reports in: the hal goes on feeding its hardware watchdog for that long, no longer
   idle(ms)              sleep until then, a serial byte, or an edge of the port switch
   reset(cause)          restart the board; does not return
-  serial, store         wire.py's and journal.py's lower ends
+  serial, store         wire.py's and journal.py's lower ends; a store is a store.FileStore or a region.RegionStore
   random32(), uid(), boot_cause, board (the dict of boards/<name>/board.py)
 """
 

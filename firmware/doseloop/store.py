@@ -25,13 +25,6 @@ class FileStore:
         except OSError as error:
             return None if error.errno == _ENOENT else b""
 
-    def size(self, name):
-        """Bytes of `name`; 0 for one that is not there."""
-        try:
-            return os.stat(self._prefix + name)[6]
-        except OSError:
-            return 0
-
     def append(self, name, data):
         """Add to the end of `name`, or begin it; durable on return. A power cut may leave a part of `data`."""
         with open(self._prefix + name, "ab") as file:
@@ -50,3 +43,7 @@ class FileStore:
             os.remove(self._prefix + name)
         except OSError:
             pass
+
+    def tidy(self):
+        """Work that is better done while nothing waits (region.py has some): none here."""
+        return False
