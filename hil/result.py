@@ -96,6 +96,7 @@ class Result:
     seed: int
     verdict: str = UNUSABLE
     reason: str = ""  # why it is unusable, or what failed first
+    key: str = "unknown"  # default, own or damaged, as the pump's status says it
     versions: dict[str, str] = field(default_factory=dict)
     virtual_s: float = 0.0
     wall_s: float = 0.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil import measurements, pin_figures, report, result
+from hil import keys, measurements, pin_figures, report, result
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
@@ -48,6 +48,7 @@ class Options:
     days: int | None = None
     balance_url: str | None = None
     sample_ms: int | None = None
+    keys: Mapping[str, bytes] | None = None  # of the roles; a simulated pump is given them first
 
 
 def run(scenario: Scenario, options: Options, progress: Progress = lambda done, planned: None) -> Result:
@@ -150,7 +151,9 @@ class Run:
 
     def begin(self) -> tuple[Play, Acts]:
         """From a pump that was started to where the story begins."""
-        link = Link(self.target.channel(), log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed, clock=self.target.clock_s)
+        given = self.options.keys if self.target.rig is None else None  # a simulated pump begins with the default ones
+        channel, clock = self.target.channel(), self.target.clock_s
+        link = Link(channel, log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed, keys=given, clock=clock)
         pump = Pump(link, self._host_unix_s)
         rig = self.scenario.rig
         recorder = Recorder(self.result, self.target, pump, self._weighing, turn=(rig.steps_per_turn, rig.encoder_counts_per_turn))
@@ -168,6 +171,9 @@ class Run:
             self.result.evidence = self.target.evidence
             if self.target.virtual:
                 self.target.advance_to(max(self.target.now_ms(), self._started_ms + BOOT_MS))
+            if self.options.keys and self.target.rig is not None:
+                keys.provision(pump.link, self.options.keys)
+            self.result.key = keys.state_of(pump.link)
             firmware = {"firmware": fields.get("fw", "?"), "code hash": pump.identity().get("hash", "?"), "board": fields.get("board", "?")}
             self.result.versions = {**result.versions(), **firmware, **self.target.versions(), **self.result.versions}
             play.set_up()
@@ -257,10 +263,10 @@ def _span_ms(step: Step, days: int) -> int:
     return 0
 
 
-def begin_therapy(scenario: Scenario, target: UnixTarget) -> None:
-    """Bring a pump that was just started to where a scenario's story begins, and let go of its line."""
+def begin_therapy(scenario: Scenario, target: UnixTarget, own: Mapping[str, bytes] | None = None) -> None:
+    """Bring a pump that was just started to where a scenario's story begins, with its own keys, and let go of its line."""
     nobody = Result(scenario.name, scenario.title, scenario.story, target.name, target.evidence, scenario.setup.seed)
-    Run(scenario, Options(), target, nobody, lambda done, planned: None).begin()
+    Run(scenario, Options(keys=own), target, nobody, lambda done, planned: None).begin()
     target.release_line()
 
 

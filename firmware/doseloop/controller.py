@@ -5,7 +5,6 @@ keeps the motor driver on, and sleep until the earliest thing that is due.
 """
 
 from doseloop import boot, selftest
-from doseloop.auth import Keys
 from doseloop.commands import Commands, needs
 from doseloop.deliver import DELIVER
 from doseloop.hal import BOOT_MAINT
@@ -32,7 +31,6 @@ class Controller:
         self._hal = hal
         pump = self.pump = Pump(hal)
         pump.watch = Watch(pump)
-        pump.keys = Keys()
         handlers = {}
         handlers.update(ASK)
         handlers.update(CHANGE)

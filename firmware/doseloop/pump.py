@@ -6,6 +6,7 @@ change goes the same way: settle the chain so the account is exact, change, let 
 
 from doseloop import records, snapshot
 from doseloop.alarms import LOWEST, STOP, Alarms
+from doseloop.auth import Keys
 from doseloop.basal import Basal
 from doseloop.battery import Battery
 from doseloop.bolus import CATEGORY, Deliveries, Delivery, bolus_text, is_short
@@ -35,6 +36,7 @@ class Pump:
         self.board = board
         self.clock = Clock(hal)
         self.keeper = Keeper(hal.store, self.clock)
+        self.keys = Keys()
         self.alarms = Alarms(self._log_alarm)
         self.line = Line(board)
         self.ledger = Ledger(board, self.line)

@@ -25,6 +25,7 @@ def dump(pump):
         "basal": pump.basal.dump(),
         "alarms": list(pump.alarms.dump()),
         "battery": pump.battery.dump(),
+        "keys": pump.keys.kept,
     }
 
 

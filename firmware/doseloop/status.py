@@ -71,7 +71,7 @@ def _compact(pump):
             ("clock", "set" if pump.clock.is_set() else "lost"),
             ("fluid", pump.reservoir.fluid),
             ("origin", therapy.origin),
-            ("key", "default" if pump.keys.is_default() else "own"),
+            ("key", pump.keys.state),
             ("now", "%ds" % pump.clock.unix_s()),
         ]
     )
