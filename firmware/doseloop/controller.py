@@ -4,12 +4,13 @@ One turn: time, serial line, what is watched, the dosing chain, signals; then th
 keeps the motor driver on, and sleep until the earliest thing that is due.
 """
 
-from doseloop import boot, selftest
+from doseloop import boot
 from doseloop.commands import Commands, needs
 from doseloop.deliver import DELIVER
 from doseloop.hal import BOOT_MAINT
 from doseloop.operate import CHANGE
 from doseloop.pump import REPORT_MS, Pump
+from doseloop.selftest import SelfTest
 from doseloop.status import ASK
 from doseloop.treat import TREAT
 from doseloop.units import collect_garbage, const
@@ -31,6 +32,7 @@ class Controller:
         self._hal = hal
         pump = self.pump = Pump(hal)
         pump.watch = Watch(pump)
+        pump.self_test = SelfTest(pump)
         handlers = {}
         handlers.update(ASK)
         handlers.update(CHANGE)
@@ -44,7 +46,7 @@ class Controller:
         self._signal = 0
         self._turns = 0  # since the garbage was last collected
         boot.restore(pump)
-        selftest.at_start(pump)
+        pump.self_test.start()
 
     def _elapsed(self):
         return self.pump.clock.elapsed

@@ -6,6 +6,8 @@ goes on from there. Basal is an exact integral that an extra delivery never touc
 not basal belongs to the extra. Counts are steps since boot.
 """
 
+import binascii
+
 from doseloop.hal import TICKS_MASK, ticks_add, ticks_diff
 from doseloop.schedule import LEASE_US, Piece, fresh_remainder
 from doseloop.units import const, steps_of_nl
@@ -14,6 +16,7 @@ FOREVER_MS = const(0x1FFFFFFF)
 # The chain is topped up when this much of it is left: a flash erase (400 ms at worst) and a slow turn fit in.
 _MARGIN_MS = const(1_000)
 _EXTRA_MARGIN_MS = const(300)
+_CHAIN_MOST_MS = const(30_000)  # project: three leases; no chain is as long
 _EXTRA_LEASE_US = const(600_000)  # with the margin within 1 s of a bolus
 _SHARE = const(4)  # a basal lease takes at most 3/4 of the volume limit; the rest is what may still be queued
 
@@ -36,6 +39,10 @@ class _Anchor:
         self.end = end
         self.basal_count, self.remainder, self.den, self.rate_num = basal
         self.planned, self.extra, self.extra_done = planned
+
+    def figures(self):
+        counts = (self.basal_count, self.remainder, self.den, self.rate_num)
+        return self.start, self.end, counts, self.planned, self.extra_done
 
 
 class Dosing:
@@ -75,6 +82,8 @@ class Dosing:
         self._ending = False  # no lease follows the chain
         self._engine_late = 0  # steps the engine has told to be late
         self._extra_last = 0  # count of the last step of the extra, once it is in the chain
+        self.pieces = 0  # laid out since boot
+        self._seal = 0  # of the newest piece's plan
 
     def configure(self, steps_per_ml, conc, switch=None):
         """Calibration and concentration for what is planned from now on; call only while settled.
@@ -196,6 +205,8 @@ class Dosing:
         )
         self._anchors.append(anchor)
         self._plan(anchor)
+        self.pieces += 1
+        self._seal = self._make_seal()
         self._advance_basal(rate_num * (end - start))
         if self.extra and end >= self.extra.end:
             self._extra_done += self.extra.steps
@@ -228,6 +239,27 @@ class Dosing:
         self._piece.plan(anchor.end - anchor.start, last - num, den, remainder, most, lease_us)
         if self.first_step_at is None and self._piece.pulses and anchor.rate_num:
             self.first_step_at = anchor.start + _first_step_ms(anchor, last - num, den, remainder)
+
+    def _make_seal(self):
+        return binascii.crc32(repr((self._anchors[-1].figures(), self._piece.legs())).encode())
+
+    def is_sealed(self):
+        """The plan of the newest piece is in memory as it was laid out."""
+        return not self._anchors or self._seal == self._make_seal()
+
+    def is_empty(self):
+        """Nothing is planned."""
+        return not self._anchors
+
+    def drop_plan(self):
+        """A plan that is damaged is not asked what fell due: what was made is, and the program goes on from now (R-ALM-8). No extra runs."""
+        made = self._hal.revoke()
+        self.reserved += self.commanded - made
+        self.commanded = made
+        self._anchors = []
+        self._lease_ready = self.running = False
+        self._basal_count = made - self._extra_done
+        self._fresh = True
 
     def _rebase(self, den):
         """The remainder over a new denominator: floor(r x D2 / D1), exact at whole ng and where D2 is a multiple of D1."""
@@ -300,7 +332,8 @@ class Dosing:
         if engine_late != self._engine_late:
             self._engine_late = engine_late
             return True
-        return self.running and not self._ending and bool(self._anchors) and ticks_diff(ticks, self._chain_ms) > 0
+        left = ticks_diff(self._chain_ms, ticks)  # more than a chain has: the ticks went back
+        return self.running and not self._ending and bool(self._anchors) and not 0 <= left <= _CHAIN_MOST_MS
 
     # Extras.
 

@@ -25,6 +25,7 @@ class Watch:
         self._next_minute = 0
         self._next_battery = 0
         self._next_forecast = 0
+        self._stepped = -1  # pulses on the step pin, when a stall was last looked into
         self.refill_due = None  # elapsed ms at which RESERVOIR_LOW is forecast to come on (R-FIL-3)
 
     def due_in(self, now):
@@ -35,7 +36,7 @@ class Watch:
         if delivery:
             left = delivery.started + delivery.span_ms - now
             wait = min(wait, DELIVERY_TURN_MS, left if left > 0 else _LAG_TURN_MS)
-        return min(wait, self._pump.port.due_in(now))
+        return min(wait, self._pump.port.due_in(now), self._pump.self_test.due_in(now))
 
     def turn(self, now):
         pump = self._pump
@@ -46,6 +47,9 @@ class Watch:
             pump.end_delivery()
             pump.flow()
         self._motion(now)
+        pump.self_test.turn(now)
+        if pump.keeper.failed:
+            self._unwritten(now)
         if now >= self._next_battery:
             self._next_battery = now + _BATTERY_MS
             self._battery(now)
@@ -85,10 +89,20 @@ class Watch:
         if was or motion.stalled or motion.over_delivery:
             self._judge_motion(now)
 
+    def _unwritten(self, now):
+        """The journal took no write: no bolus, and basal goes on (R-ALM-8, R-ALM-11)."""
+        pump = self._pump
+        pump.keeper.failed = False
+        if not pump.alarms.is_on("MEMORY_FAULT"):
+            pump.alarms.raise_("MEMORY_FAULT", now, "the journal cannot be written")
+
     def _judge_motion(self, now):
         pump = self._pump
         alarms = pump.alarms
-        alarms.set("MOTOR_STALL", pump.motion.stalled, now)
+        if pump.motion.stalled and not pump.engine_dead and self._engine_stands():
+            pump.engine_dead = True
+            alarms.set("MOTOR_STALL", True, now, "the step engine makes no steps: basal is withheld")
+        alarms.set("MOTOR_STALL", pump.motion.stalled or pump.engine_dead, now)
         alarms.set("OVER_DELIVERY", pump.motion.over_delivery, now)
         if pump.motion.over_delivery:
             pump.hal.feed(0)
@@ -96,12 +110,21 @@ class Watch:
             pump.end_delivery()
             pump.flow()
 
+    def _engine_stands(self):
+        """What was due since motion was last seen has not even left the engine: not one pulse on the step pin (R-ALM-11)."""
+        pump = self._pump
+        stepped = pump.hal.stepped()
+        stands = stepped == self._stepped and pump.dosing.due(pump.clock.elapsed) - stepped > 1
+        self._stepped = stepped
+        return stands
+
     # Now and then.
 
     def _battery(self, now):
         pump = self._pump
-        pump.battery.sample(pump.hal.battery_mv(), now)
-        pump.alarms.set("BATTERY_LOW", pump.battery.low, now)
+        works = pump.hal.probe("converter") is not False
+        pump.battery.sample(pump.hal.battery_mv() if works else -1, now)
+        pump.alarms.set("BATTERY_LOW", pump.battery.low, now, "the battery cannot be read" if pump.battery.unread else "")
         pump.alarms.set("BATTERY_DEPLETED", pump.battery.depleted, now)
 
     def _minute(self, now):
@@ -201,6 +224,7 @@ class Watch:
         """What depends on records: calibration, temperature, clock, the stop that lasts."""
         pump = self._pump
         alarms = pump.alarms
+        pump.clock.compare()
         alarms.set("CLOCK_LOST", not pump.clock.is_set(), now)
         alarms.set("CAL_EXPIRED", pump.delivering and calibration_fault(pump) is not None, now)
         celsius = pump.hal.temperature()
