@@ -1,7 +1,7 @@
 """One picture of a report: drawn once as code, shown wide, narrow and on paper. Colours told apart by everyone, lines told apart in grey.
 
 Whoever has figures of its own for a report makes a `Chart` and puts it into `Result.charts`: it draws on the axes it is given,
-with `Look.ticks` labels along an axis and `Look.columns(n)` columns of a legend, and takes colours and dashes from LINES.
+with `Look.ticks` labels along an axis and `legend_above`, and takes colours and dashes from LINES.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 # Okabe and Ito's palette; every line has a dash or a mark of its own besides.
 PROGRAM = "#000000"
@@ -61,16 +62,13 @@ class Look:
 
     width_in: float
     ticks: int  # labels along the bottom
-    legend: int  # columns of a legend, at most
     taller: float = 1.0
 
-    def columns(self, entries: int) -> int:
-        return min(self.legend, entries)
 
-
-WIDE = Look(9.6, 16, 4)
-NARROW = Look(4.3, 7, 2, taller=1.1)
-PAPER = Look(7.2, 13, 4)
+WIDE = Look(9.6, 16)
+NARROW = Look(4.3, 7, taller=1.1)
+PAPER = Look(7.2, 13, taller=0.75)
+ENTRY_IN, LETTER_IN, RAISE_IN = 0.55, 0.068, 0.17  # what a legend takes: a line and its gaps, a letter; the height of the word of evidence
 
 
 @dataclass(frozen=True)
@@ -110,16 +108,26 @@ class Chart:
         return figure
 
 
-def legend_above(axes: Axes, look: Look, **more: Any) -> None:
-    """Over the picture, where it hides nothing: below the word of evidence where both would meet."""
-    count = len(more.get("handles") or axes.get_legend_handles_labels()[1])
-    place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0 if look.legend > 2 else 1.03 + 0.06), "borderaxespad": 0.2}
-    axes.legend(ncols=look.columns(count), handlelength=2.4, columnspacing=1.4, fontsize=8.5, **{**place, **more})
+def legend_above(axes: Axes, look: Look, mark: str, **more: Any) -> None:
+    """Over the picture, where it hides nothing, in as many rows as the width wants; above the word of evidence if both would meet."""
+    words = [h.get_label() for h in more["handles"]] if "handles" in more else axes.get_legend_handles_labels()[1]
+    sizes = [ENTRY_IN + LETTER_IN * len(str(word)) for word in words]
+    room = look.width_in - 0.7
+    columns = len(words) if sum(sizes) <= room else max(1, int(room / max(sizes)))
+    beside = sum(sizes) + LETTER_IN * len(mark) <= room
+    raised = axes.transAxes + ScaledTranslation(0, 0.0 if beside else RAISE_IN, axes.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
+    axes.legend(
+        ncols=columns, loc="lower left", bbox_to_anchor=(-0.01, 1.0), bbox_transform=raised, borderaxespad=0.2,
+        handlelength=2.4, columnspacing=1.4, fontsize=8.5, **more,
+    )  # fmt: skip
 
 
-def mark_at(axes: Axes, x: float, words: str) -> None:
-    """A dotted line at an instant, named at its top."""
+def mark_at(axes: Axes, x: float, words: str, row: int = 0) -> None:
+    """A dotted line at an instant, named in the so-manieth row from the top, on the side where there is room."""
+    left, right = axes.get_xlim()
+    near_end = x > left + 0.8 * (right - left)
     axes.axvline(x, color="#6a737d", lw=1, ls=":")
     axes.annotate(
-        words, (x, 1), xycoords=("data", "axes fraction"), xytext=(4, -3), textcoords="offset points", va="top", color="#57606a", fontsize=8
-    )
+        words, (x, 1), xycoords=("data", "axes fraction"), xytext=(-4 if near_end else 4, -3 - 11 * row), textcoords="offset points",
+        va="top", ha="right" if near_end else "left", color="#57606a", fontsize=8,
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from hil import csf
-from hil.chart import BALANCE, DASHED, LEDGER, LINES, MODEL, PRIORITY, PROGRAM, SOFT, TRUE, WITNESS, Chart, Look, legend_above, mark_at
+from hil.chart import BALANCE, DASHED, LEDGER, LINES, MODEL, PRIORITY, PROGRAM, TRUE, WITNESS, Chart, Look, legend_above, mark_at
 from hil.result import AlarmSpan, Result, Sample
 from hil.tip import TipCurve
 
@@ -93,7 +93,7 @@ def deviation(result: Result) -> Chart:
         of_witnesses(axes, axis, result.samples)
         _balance_deviation(axes, axis, result)
         axes.set_ylabel("delivered minus\nprogrammed, µL")
-        legend_above(axes, look)
+        legend_above(axes, look, result.evidence)
         axes.margins(y=0.1)
         axis.label(axes, look)
 
@@ -171,13 +171,13 @@ def tip(curve: TipCurve, since: str, evidence: str) -> Chart:
         for rates, style in lines:
             if rates:
                 axes.plot(hours, [rate / 1000 for rate in rates], **style)
-        axes.set_ylim(0, 1.3 * max([*curve.programmed, *curve.at_tip, *curve.unbridged, 1.0]) / 1000)
-        mark_at(axes, curve.entered_s / 3600, f"{curve.after_mcg_ml:.4g} mcg/mL\ngoes into the line")
+        axes.set_ylim(0, 1.4 * max([*curve.programmed, *curve.at_tip, *curve.unbridged, 1.0]) / 1000)
+        mark_at(axes, curve.entered_s / 3600, f"{curve.after_mcg_ml:.4g} mcg/mL goes into the line")
         if curve.through_s is not None:
-            mark_at(axes, curve.through_s / 3600, "it is at the tip")
+            mark_at(axes, curve.through_s / 3600, "it is at the tip", row=1)
         axes.set_ylabel("dose rate at the\ncatheter tip, mcg/h")
         axes.set_xlabel(f"hours since the {since}")
-        legend_above(axes, look)
+        legend_above(axes, look, evidence)
 
     return Chart(f"Dose rate at the catheter tip, {curve.change}", _of_tip(curve), evidence, 3.0, draw)
 
@@ -204,7 +204,7 @@ def spinal_fluid(result: Result, curve: csf.CsfCurve) -> Chart:
         for start_s in curve.starts_s:
             _onset(axes, axis, start_s)
         axes.set_ylabel("concentration in the\nspinal fluid, ng/mL")
-        legend_above(axes, look)
+        legend_above(axes, look, f"MODEL over {result.evidence} doses")
         axis.label(axes, look)
 
     return Chart("Spinal fluid: a model, not a prediction for a person", _of_fluid(curve), result.evidence, 2.9, draw, model=True)
@@ -212,28 +212,28 @@ def spinal_fluid(result: Result, curve: csf.CsfCurve) -> Chart:
 
 def _onset(axes: Axes, axis: TimeAxis, start_s: float) -> None:
     """Two bands after the start of an infusion, as far as the run went."""
-    for (begin_h, end_h), hatch, words in ((csf.SEEN_H, "", "effect\nfirst seen"), (csf.FULL_H, "///", "effect full")):
+    first: dict[str, Any] = {"facecolor": "#f0dc9a", "edgecolor": "none"}
+    full: dict[str, Any] = {"facecolor": "none", "edgecolor": "#c9ae4e", "hatch": "///"}
+    for (begin_h, end_h), style, words in ((csf.SEEN_H, first, "effect first seen"), (csf.FULL_H, full, "effect full")):
         begin_s, end_s = start_s + begin_h * 3600, min(axis.end_s, start_s + end_h * 3600)
         if begin_s < axis.end_s:
-            axes.axvspan(axis.of(begin_s), axis.of(end_s), facecolor="#f3e6b8" if not hatch else "none", edgecolor="#d9c77a", hatch=hatch, lw=0)
-            axes.annotate(
-                words, (axis.of(begin_s), 1), xycoords=("data", "axes fraction"), xytext=(2, -3), textcoords="offset points",
-                va="top", color="#57606a", fontsize=8,
-            )  # fmt: skip
+            known = axes.get_legend_handles_labels()[1]
+            axes.axvspan(axis.of(begin_s), axis.of(end_s), lw=0, zorder=0.5, label=None if words in known else words, **style)
 
 
 def _of_fluid(curve: csf.CsfCurve) -> str:
+    (seen, seen_by), (full, full_by) = csf.SEEN_H, csf.FULL_H
     caption = (
-        f"One compartment with the mean figures of the label's 12.3: clearance {csf.CLEARANCE_ML_H:g} mL/h, half-life {csf.HALF_LIFE_H:g} h,"
-        f" lumbar to cisternal about {csf.LUMBAR_TO_CISTERNAL:g}:1, from {curve.source}. Patients differ greatly; nobody's fluid was measured."
+        f"One compartment with the mean figures of the label's 12.3: clearance {csf.CLEARANCE_ML_H:g} mL/h, half-life"
+        f" {csf.HALF_LIFE_H:g} h, lumbar to cisternal about {csf.LUMBAR_TO_CISTERNAL:g}:1, from {curve.source}."
+        " Patients differ greatly; nobody's fluid was measured."
     )
+    onset = f"the effect of an infusion is first seen {seen:g} to {seen_by:g} h after its start"
+    onset += f" and is full at {full:g} to {full_by:g} h (12.2)"
     if curve.starts_s:
-        first, full = csf.SEEN_H, csf.FULL_H
-        caption += f" Bands: the effect of an infusion is first seen {first[0]:g} to {first[1]:g} h after its start and is full at"
-        return caption + f" {full[0]:g} to {full[1]:g} h (12.2)."
-    if curve.before_ng_h:
-        caption += " The therapy was taken over and had run long before: the curve begins at its level, and the marks of an onset (first seen"
-        return caption + " after 6 to 8 h, full at 24 to 48 h) lie before this run."
+        caption += f" Bands: {onset}."
+    elif curve.before_ng_h:
+        caption += f" The therapy was taken over: the curve begins at its level, and the marks of onset lie before this run ({onset})."
     return caption
 
 
@@ -251,7 +251,7 @@ def alarms(result: Result) -> Chart:
         axes.set_yticks(range(len(codes)), codes, fontsize=8)
         axes.set_ylim(-0.7, len(codes) - 0.3)
         axes.grid(axis="y", visible=False)
-        legend_above(axes, look, handles=_priorities(result.alarms))
+        legend_above(axes, look, result.evidence, handles=_priorities(result.alarms))
         axis.label(axes, look)
 
     caption = "From on to off; a bar that reaches the right edge was still on at the end."

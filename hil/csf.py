@@ -17,6 +17,8 @@ SEEN_H = (6.0, 8.0)  # label 12.2: the effect of an infusion is first seen so lo
 FULL_H = (24.0, 48.0)  # label 12.2: and is at its most then
 ELIMINATION_H = log(2) / HALF_LIFE_H  # a share of what is there, per hour
 VOLUME_ML = CLEARANCE_ML_H / ELIMINATION_H  # what the two figures imply
+INFUSION_H = SEEN_H[0]  # what lasts shorter than until an effect is seen is no infusion
+PAUSE_H = 1.0  # a slow pump steps now and then; a longer pause ends an infusion
 WASHED_OUT = 0.05  # of the level to come: with less left than this, delivery is a new start
 
 
@@ -61,14 +63,25 @@ def levels(t_s: Sequence[float], dose_ng: Sequence[float], begin: float = 0.0) -
 
 
 def starts(t_s: Sequence[float], dose_ng: Sequence[float], lumbar: Sequence[float]) -> list[float]:
-    """When an infusion began on a fluid that was washed out: onset counts from there."""
-    found, flowing = [], lumbar[0] > 0 if lumbar else False
+    """When an infusion began on a fluid that was washed out: onset counts from there. A bolus is none: nothing follows it."""
+    found: list[float] = []
+    for first, last in _flows(t_s, dose_ng):
+        hours = (t_s[last] - t_s[first]) / 3600
+        if hours >= INFUSION_H and lumbar[first] <= WASHED_OUT * steady_ng_ml((dose_ng[last] - dose_ng[first]) / hours):
+            found.append(t_s[first])
+    return found
+
+
+def _flows(t_s: Sequence[float], dose_ng: Sequence[float]) -> list[tuple[int, int]]:
+    """First and last index of each stretch in which dose came without a pause of PAUSE_H."""
+    found: list[tuple[int, int]] = []
     for i in range(1, len(t_s)):
-        hours, dose = (t_s[i] - t_s[i - 1]) / 3600, dose_ng[i] - dose_ng[i - 1]
-        flows = hours > 0 and dose > 0
-        if flows and not flowing and lumbar[i - 1] <= WASHED_OUT * steady_ng_ml(dose / hours):
-            found.append(t_s[i - 1])
-        flowing = flows
+        if dose_ng[i] <= dose_ng[i - 1]:
+            continue
+        if found and t_s[i - 1] - t_s[found[-1][1]] <= PAUSE_H * 3600:
+            found[-1] = (found[-1][0], i)
+        else:
+            found.append((i - 1, i))
     return found
 
 

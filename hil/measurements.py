@@ -55,7 +55,7 @@ def _between_witnesses(result: Result, scenario: Scenario) -> list[Measurement]:
     limit = scenario.limits.balance_percent + noise
     low = -limit - 100 * result.uncertain_nl / witnessed
     return [
-        Measurement("balance against motion witness", value, "%", low, limit, "a peristaltic head is labelled +/-5 %"),
+        Measurement("balance against motion witness", value, "%", low, limit, "a peristaltic head is labelled +/-5 %", noise),
         Measurement("noise of the balance (2 sigma)", noise, "%", None, None, "gravimetry, repeated readings"),
         Measurement("evaporation, by the blank", result.evaporation_mg_h, "mg/h", None, None, "ten blank cycles"),
     ]

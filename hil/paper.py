@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ class _Paper(FPDF):
         """Title, picture and caption, never torn apart."""
         height_mm = WIDTH_MM * chart.height_in * PAPER.taller / PAPER.width_in
         self.set_font(FONT, "", 8)
-        lines = len(self.multi_cell(0, 4, chart.caption, dry_run=True, output="LINES"))
-        self.heading(chart.title, 14 + height_mm + 4 * lines)
+        caption_mm = float(self.multi_cell(0, 4, chart.caption, dry_run=True, output="HEIGHT"))  # type: ignore[arg-type]
+        self.heading(chart.title, 14 + height_mm + caption_mm)
         self.image(_few_colours(chart.png(PAPER, DPI)), w=WIDTH_MM, h=height_mm, alt_text=chart.title)
         self.ln(0.5)
         self.say(chart.caption, 8, "", SOFT)
@@ -102,6 +103,7 @@ class _Paper(FPDF):
         self.set_font(FONT, "", 8)
         self.set_text_color(*INK)
         self.set_draw_color(*LINE)
+        self.set_fill_color(255, 255, 255)
         with self.table(
             col_widths=tuple(widths), text_align=tuple(aligned), line_height=4, padding=(0.7, 1.2), repeat_headings=1,
             headings_style=FontFace(emphasis="BOLD", color=SOFT), borders_layout=TableBordersLayout.HORIZONTAL_LINES,
@@ -115,7 +117,8 @@ class _Paper(FPDF):
 def _few_colours(png: bytes) -> Image.Image:
     """A drawing has few: a fifth of the bytes."""
     with Image.open(io.BytesIO(png)) as picture:
-        return picture.convert("RGB").quantize(TABLE_COLOURS, dither=Image.Dither.NONE)
+        few: Image.Image = picture.convert("RGB").quantize(TABLE_COLOURS, dither=Image.Dither.NONE)
+    return few
 
 
 def _head(paper: _Paper, result: Result) -> None:
@@ -139,8 +142,9 @@ def _head(paper: _Paper, result: Result) -> None:
     if result.reason:
         paper.say(result.reason, 9, "B", VERDICT["failed"])
     paper.ln(1.5)
-    rows = [(tile.name, tile.volume, tile.deviation) for tile in report.tiles(result)]
-    paper.grid((50, 30, 30), (f"volume since the {result.since}", "", "off the program"), rows, right=(1, 2))
+    tiles = report.tiles(result)
+    rows = [[f"since the {result.since}", *(tile.volume for tile in tiles)], ["off the program", *(tile.deviation for tile in tiles)]]
+    paper.grid((38, 35, 35, 35, 35), ["volume", *(tile.name for tile in tiles)], rows, right=(1, 2, 3, 4))
     about = report.ABOUT.get(result.evidence, "")
     paper.say(f"Every figure in this document is {result.evidence}{': ' + about if about else ''}.", 8, "", SOFT)
     paper.ln(1)
@@ -158,8 +162,8 @@ def _measurements(paper: _Paper, result: Result) -> None:
         (m.name, shown(m.value), m.unit, report.uncertainty_text(m), limits_text(m), report.margin_text(m), m.why, report.mark(m))
         for m in result.measurements
     ]
-    head = ("figure", "value", "unit", "unc. (k = 2)", "allowed", "margin", "source of the limit", "verdict")
-    paper.grid((40, 19, 12, 18, 26, 16, 38, 21), head, rows, right=(1, 3, 5))
+    head = ("figure", "value", "unit", "unc., k = 2", "allowed", "margin", "source of the limit", "verdict")
+    paper.grid((38, 19, 11, 22, 27, 16, 36, 21), head, rows, right=(1, 3, 5))
 
 
 def _alarms(paper: _Paper, result: Result) -> None:
@@ -168,7 +172,8 @@ def _alarms(paper: _Paper, result: Result) -> None:
         paper.say("None came on.")
         return
     paper.chart(charts.alarms(result))
-    rows = [(a.code, a.priority.lower(), report.span(a.on_ms), "still on" if a.off_ms is None else report.span(a.off_ms)) for a in result.alarms]
+    ends = ["still on" if a.off_ms is None else report.span(a.off_ms) for a in result.alarms]
+    rows = [(a.code, a.priority.lower(), report.span(a.on_ms), end) for a, end in zip(result.alarms, ends, strict=True)]
     paper.ln(1)
     paper.grid((50, 25, 30, 30), ("alarm", "priority", "on", "off"), rows, right=(2, 3))
 
@@ -189,4 +194,7 @@ def _story(paper: _Paper, result: Result) -> None:
 
 def _versions(paper: _Paper, result: Result) -> None:
     paper.heading("Versions and hashes")
-    paper.grid((40, 100), ("of", ""), [*result.versions.items(), ("seed", str(result.seed))])
+    facts = [*result.versions.items(), ("seed", str(result.seed))]
+    half = (len(facts) + 1) // 2
+    pairs = [(*left, *right) for left, right in zip_longest(facts[:half], facts[half:], fillvalue=("", ""))]
+    paper.grid((30, 60, 30, 60), ("what", "version or hash", "what", "version or hash"), pairs)

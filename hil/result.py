@@ -41,7 +41,8 @@ class Measurement:
         """How far the nearer limit is; negative beyond it."""
         if self.value is None:
             return None
-        return min([*([] if self.low is None else [self.value - self.low]), *([] if self.high is None else [self.high - self.value])], default=None)
+        ends = (None if self.low is None else self.value - self.low, None if self.high is None else self.high - self.value)
+        return min((end for end in ends if end is not None), default=None)
 
     @property
     def verdict(self) -> str:

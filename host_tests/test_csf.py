@@ -74,6 +74,13 @@ def test_onset_counts_from_where_delivery_begins_on_a_fluid_without_drug_and_not
     assert curve.starts_s == [2 * 3600.0, 36 * 3600.0]
 
 
+def test_a_screening_bolus_is_no_start_of_an_infusion() -> None:
+    hours = [3600.0 * h for h in range(60)]
+    doses = [50_000.0 if h >= 1 else 0.0 for h in range(30)] + [50_000.0 + 14_000.0 * h for h in range(30)]
+    curve = csf.curve(hours, doses, doses, "the ledger", 0.0)
+    assert curve.starts_s == [30 * 3600.0]
+
+
 def test_a_therapy_taken_over_begins_at_its_level_and_has_no_start() -> None:
     doses = [14_000.0 * h for h in range(5)]
     curve = csf.curve([3600.0 * h for h in range(5)], doses, doses, "the ledger", 14_000.0)
