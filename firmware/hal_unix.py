@@ -46,17 +46,42 @@ class _Serial:
             return 0
         count = 0
         while count < len(buffer) and self._readable.poll(0):
-            byte = self._in.read(1)
+            byte = self._byte()
             if not byte:
                 break
             buffer[count] = byte[0]
             count += 1
         return count
 
+    def _byte(self):
+        try:
+            return self._in.read(1)
+        except OSError:  # EIO: nobody holds the other end, as with a cable that was pulled
+            return b""
+
     def write(self, data):
         if not self._writable.poll(0):
             return 0
-        return self._out.write(data[:_WRITE_BYTES]) or 0
+        try:
+            return self._out.write(data[:_WRITE_BYTES]) or 0
+        except OSError:
+            return 0  # the cable is out: nothing taken
+
+
+class _Store(FileStore):
+    """What the rig was told lies with the rig before anything is written, as on a board: a kill in between finds the true order."""
+
+    def __init__(self, root, tell):
+        super().__init__(root)
+        self._tell = tell
+
+    def append(self, name, data):
+        self._tell()
+        super().append(name, data)
+
+    def replace(self, name, data):
+        self._tell()
+        super().replace(name, data)
 
 
 class UnixHal:
@@ -69,7 +94,7 @@ class UnixHal:
         self._input = array("I", [0] * 12)
         self._tx = open(int(os.getenv("DOSELOOP_TX")), "wb")
         self._rx = open(int(os.getenv("DOSELOOP_RX")), "rb")
-        self.store = FileStore(os.getenv("DOSELOOP_STORE"))
+        self.store = _Store(os.getenv("DOSELOOP_STORE"), self._tell)
         self.serial = _Serial(self)
         self._guarded = False  # a bolus or prime moves: an open port cuts the motor off
         self._cut = False  # it has
@@ -91,14 +116,17 @@ class UnixHal:
         if self._used == 4 * _CELLS:
             self._send()
 
+    def _tell(self):
+        if self._used:
+            self._send()
+
     def _send(self):
         self._tx.write(memoryview(self._cells)[: self._used])
         self._used = 0
 
     def _exchange(self, tag, a, b):
         self._cell(tag, a, b, 0)
-        if self._used:
-            self._send()
+        self._tell()
         if self._rx.readinto(self._input) != 48:
             sys.exit(0)  # the bench is gone
 
@@ -124,8 +152,7 @@ class UnixHal:
 
     def reset(self, cause):
         self._cell(_RESET, cause, 0, 0)
-        if self._used:
-            self._send()
+        self._tell()
         sys.exit(_EXIT_RESET)
 
     # Motion.

@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -41,6 +42,10 @@ def find_micropython() -> str:
             " or set MICROPYTHON=/path/to/micropython (1.25 or later)"
         )
     return found
+
+
+class FirmwareKilled(TargetError):
+    """Somebody killed the firmware's process; what it wrote before was taken."""
 
 
 @contextmanager
@@ -111,6 +116,10 @@ class FirmwareProcess:
         os.close(child_tx)
         os.close(child_rx)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_gone(self, timeout_s: float = 5.0) -> int:
         """Its exit status, once it left by itself."""
         try:
@@ -127,9 +136,11 @@ class FirmwareProcess:
     def died(self) -> TargetError:
         """An error that says how it ended and what it said last."""
         try:
-            status = str(self._process.wait(2.0))
+            status: int | str = self._process.wait(2.0)
         except subprocess.TimeoutExpired:
             status = "none yet"
+        if status == -signal.SIGKILL:
+            return FirmwareKilled("the firmware process was killed from outside (SIGKILL): by a person, or for want of memory")
         return TargetError(f"the firmware process ended by itself (status {status}); it said last:\n{self.last_words()}")
 
     def last_words(self) -> str:
