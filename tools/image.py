@@ -100,9 +100,17 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     return fixed
 
 
+def _forget_other_place(out: Path) -> None:
+    """A build folder that came here with a moved or copied checkout would go on building where it was made."""
+    cache = out / "CMakeCache.txt"
+    if cache.exists() and f"For build in directory: {out}\n" not in cache.read_text(encoding="utf-8"):
+        shutil.rmtree(out)
+
+
 def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Path:
     """Builds mpy-cross and the port; cmake keeps what did not change in `out`."""
     port = source / "ports" / "rp2"
+    _forget_other_place(out)
     call(["make", "-C", str(source / "mpy-cross"), "-j2"], source, log)
     options = {
         "MICROPY_BOARD": chip.micropython,
