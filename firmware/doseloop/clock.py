@@ -7,7 +7,7 @@ from doseloop.hal import TICKS_MASK, ticks_diff
 from doseloop.units import DAY_MS, MINUTE_MS, SECOND_MS, WEEK_MIN, date_of_unix_days
 
 _WEEK_MS = WEEK_MIN * MINUTE_MS
-_APART_MS = 5 * SECOND_MS  # project: between two looks a minute apart; a kept clock tells whole seconds
+_APART_MS = 15 * SECOND_MS  # project: between two looks a minute apart; more than a lease, and a kept clock tells whole seconds
 _THURSDAY_MS = 3 * DAY_MS  # 1970-01-01 was a Thursday; weeks here begin on Monday
 
 

@@ -31,6 +31,11 @@ class Extra:
         self.end = start + span_ms
 
 
+def seal(content):
+    """Tells whether numbers and texts in memory are still what they were."""
+    return binascii.crc32(repr(content).encode())
+
+
 class _Anchor:
     """The account at the start of a piece."""
 
@@ -39,10 +44,15 @@ class _Anchor:
         self.end = end
         self.basal_count, self.remainder, self.den, self.rate_num = basal
         self.planned, self.extra, self.extra_done = planned
+        self._seal = self._make_seal()
 
-    def figures(self):
+    def _make_seal(self):
         counts = (self.basal_count, self.remainder, self.den, self.rate_num)
-        return self.start, self.end, counts, self.planned, self.extra_done
+        return seal((self.start, self.end, counts, self.planned, self.extra_done))
+
+    def is_sealed(self):
+        """It is in memory as it was made."""
+        return self._seal == self._make_seal()
 
 
 class Dosing:
@@ -67,6 +77,8 @@ class Dosing:
         self._den = 1
         self._fresh = True
         self._piece = Piece()
+        self._piece_seal = seal(self._piece.legs())
+        self._spoilt = False  # something planned before was not what it had been
         self._anchors = []
         self._lease_ready = False
         self._chain_ms = 0  # end of the chain: ticks and the microseconds beyond
@@ -83,7 +95,6 @@ class Dosing:
         self._engine_late = 0  # steps the engine has told to be late
         self._extra_last = 0  # count of the last step of the extra, once it is in the chain
         self.pieces = 0  # laid out since boot
-        self._seal = 0  # of the newest piece's plan
 
     def configure(self, steps_per_ml, conc, switch=None):
         """Calibration and concentration for what is planned from now on; call only while settled.
@@ -197,6 +208,7 @@ class Dosing:
             rate_num = basal[0] * self._steps_per_ml
             if bridged and rate_num:
                 end = self._cut_at_switch(start, end, rate_num)
+        self.is_sealed()  # of what was planned before, nothing is looked at again
         anchor = _Anchor(
             start,
             end,
@@ -206,7 +218,7 @@ class Dosing:
         self._anchors.append(anchor)
         self._plan(anchor)
         self.pieces += 1
-        self._seal = self._make_seal()
+        self._piece_seal = seal(self._piece.legs())
         self._advance_basal(rate_num * (end - start))
         if self.extra and end >= self.extra.end:
             self._extra_done += self.extra.steps
@@ -240,12 +252,14 @@ class Dosing:
         if self.first_step_at is None and self._piece.pulses and anchor.rate_num:
             self.first_step_at = anchor.start + _first_step_ms(anchor, last - num, den, remainder)
 
-    def _make_seal(self):
-        return binascii.crc32(repr((self._anchors[-1].figures(), self._piece.legs())).encode())
-
     def is_sealed(self):
-        """The plan of the newest piece is in memory as it was laid out."""
-        return not self._anchors or self._seal == self._make_seal()
+        """What is planned, and what was since the last drop_plan, is in memory as it was laid out."""
+        if self._piece_seal != seal(self._piece.legs()):
+            self._spoilt = True
+        for anchor in self._anchors:
+            if not anchor.is_sealed():
+                self._spoilt = True
+        return not self._spoilt
 
     def is_empty(self):
         """Nothing is planned."""
@@ -257,7 +271,8 @@ class Dosing:
         self.reserved += self.commanded - made
         self.commanded = made
         self._anchors = []
-        self._lease_ready = self.running = False
+        self._spoilt = self._lease_ready = self.running = False
+        self._piece_seal = seal(self._piece.legs())
         self._basal_count = made - self._extra_done
         self._fresh = True
 
@@ -293,6 +308,7 @@ class Dosing:
         if not self._anchors:
             return
         made = self._hal.revoke()
+        self.is_sealed()
         self.reserved += self.commanded - made
         self.commanded = made
         anchor = self._anchor_at(now)

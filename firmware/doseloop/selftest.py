@@ -5,10 +5,9 @@ pass; wait; none (this board has no way to tell); all else is a failure and allo
 storage without a good copy, a program of which no copy is good, a code hash that fails (all three MEMORY_FAULT) and a dead step engine.
 """
 
-import binascii
-
 from doseloop import records, snapshot
 from doseloop.battery import is_possible
+from doseloop.dosing import seal
 from doseloop.taper import make_program
 from doseloop.units import HOUR_MS, MINUTE_MS, SECOND_MS, const
 
@@ -32,7 +31,7 @@ class SelfTest:
         self._failed = ""  # what failed in the last test, as it was logged
         self._pieces = -1  # of the dosing plan, when memory was looked at last
         self._sealed = (None, 0, "")  # the program, its seal, its hash
-        self._board = _seal(sorted(pump.board.items()))
+        self._board = seal(sorted(pump.board.items()))
         self._rest = (0, pump.motion_counts())  # steps commanded and counts witnessed, when last looked at
 
     def start(self):
@@ -190,7 +189,7 @@ class SelfTest:
         return {True: PASS, False: FAIL, None: NONE}[self._pump.hal.probe("buzzer")]
 
     def _data(self, now):
-        return PASS if _seal(sorted(self._pump.board.items())) == self._board else FAIL
+        return PASS if seal(sorted(self._pump.board.items())) == self._board else FAIL
 
     def _code(self, now):
         """The next slice of the code that runs; the word once it is through."""
@@ -202,16 +201,12 @@ class SelfTest:
         return word
 
 
-def _seal(content):
-    return binascii.crc32(repr(content).encode())
-
-
 def _seal_of(program):
     if program is None:
         return 0
     if program.is_taper:
-        return _seal((program.lines, program.hash, program.days_ng, program.conc))
-    return _seal((program.lines, program.hash, program.starts_min, program.doses_ng, program.sums(), program.conc, program.bolus))
+        return seal((program.lines, program.hash, program.days_ng, program.conc))
+    return seal((program.lines, program.hash, program.starts_min, program.doses_ng, program.sums(), program.conc, program.bolus))
 
 
 _WITHHOLD = ("storage", "program", "code")

@@ -25,7 +25,7 @@ class Watch:
         self._next_minute = 0
         self._next_battery = 0
         self._next_forecast = 0
-        self._stepped = -1  # pulses on the step pin, when a stall was last looked into
+        self._stepped = (-1, 0)  # motion.moved_at, and the pulses on the step pin then
         self.refill_due = None  # elapsed ms at which RESERVOIR_LOW is forecast to come on (R-FIL-3)
 
     def due_in(self, now):
@@ -86,6 +86,8 @@ class Watch:
         patience = _PATIENCE_DELIVERY_MS if pump.deliveries.current else _PATIENCE_MS
         was = motion.stalled or motion.over_delivery
         motion.check(now, pump.dosing.due(now), pump.motion_counts(), patience)
+        if motion.moved_at != self._stepped[0]:
+            self._stepped = (motion.moved_at, pump.hal.stepped())
         if was or motion.stalled or motion.over_delivery:
             self._judge_motion(now)
 
@@ -114,9 +116,7 @@ class Watch:
         """What was due since motion was last seen has not even left the engine: not one pulse on the step pin (R-ALM-11)."""
         pump = self._pump
         stepped = pump.hal.stepped()
-        stands = stepped == self._stepped and pump.dosing.due(pump.clock.elapsed) - stepped > 1
-        self._stepped = stepped
-        return stands
+        return stepped == self._stepped[1] and pump.dosing.due(pump.clock.elapsed) - stepped > 1
 
     # Now and then.
 
