@@ -113,7 +113,6 @@ class Result:
     reason: str = ""  # why it is unusable, or what failed first
     key: str = "unknown"  # default, own or damaged, as the pump's status says it
     versions: dict[str, str] = field(default_factory=dict)
-    key: str = ""  # "default": anybody can command this pump; empty: it did not say
     virtual_s: float = 0.0
     wall_s: float = 0.0
     expected_nl: float | None = None
