@@ -53,9 +53,10 @@ def show(totals: Totals, lines: Lines, took_s: float) -> None:
     print(f"  answers due and given: {totals.due:,} and {totals.answers:,}, each at the (virtual) instant of its line")
     print(f"  longest real time for a kilobyte of lines, all answered: {totals.longest_s * 1000:.0f} ms of this machine")
     print(f"  every status as before and a rightful session obeyed: {totals.rounds:,} of {totals.rounds:,} times")
-    heap = totals.heap
-    print(f"  heap held once garbage is gone (a hook tells it: tools/micropython/besieged.py): first {heap[0]:,}, most {max(heap):,} bytes")
-    print(f"  written to the flash by 500 lines that nobody signed: at most {totals.flash:,} bytes (the log of wrong codes)")
+    heap, more = totals.heap, totals.more_heap
+    print(f"  heap held once garbage is gone (a hook tells it: tools/micropython/besieged.py): first {heap[0]:,}, last {heap[-1]:,} bytes,")
+    print(f"    of a twin without hostile lines {heap[0] - more[0]:,} and {heap[-1] - more[-1]:,}: grown by {more[-1] - more[0]:,} for the lines")
+    print(f"  written to the flash by 200 lines that nobody signed: at most {totals.flash:,} bytes (the log of wrong codes)")
 
 
 def main() -> int:

@@ -81,12 +81,16 @@ class Lines:
 
     def _mutated(self) -> bytes:
         body = self._fresh(self._random.choice(self._traffic))
+        if body.endswith(b"HELLO") and self._random.random() < 0.8:
+            return self._mutated()
         for _ in range(self._random.choice((0, 1, 1, 1, 2, 4))):
             body = self._mutate(body)
         return self._sealed(body)
 
     def _likely(self) -> bytes:
         verb, names = self._random.choice(self._verbs)
+        if verb == "HELLO" and self._random.random() < 0.8:  # each ends the rightful session, and what may be tried in it
+            return self._likely()
         chosen = [name.rstrip("?") for name in names if not name.endswith("?") or self._random.random() < 0.4]
         if self._random.random() < 0.15:
             chosen.append(self._random.choice(("x", "mac", "sess", "id", *chosen)))
@@ -125,7 +129,9 @@ class Lines:
         return self._heard.due if self._random.random() < 0.85 else self._random.choice((0, 1, 9999, self._random.randrange(10_000)))
 
     def _value(self) -> str:
-        kind = self._random.randrange(6)
+        kind = self._random.randrange(-1, 6)
+        if kind < 0:
+            return self._random.choice(("", '"', "=", '""'))
         if kind < 3:
             small = self._random.randrange(100_000)
             return f"{self._random.choice((small, *NUMBERS))}{self._random.choice(UNITS)}"
@@ -137,7 +143,9 @@ class Lines:
 
     def _mutate(self, body: bytes) -> bytes:
         at = self._random.randrange(len(body) + 1)
-        kind = self._random.randrange(7)
+        kind = self._random.randrange(8)
+        if kind == 7:  # right after a sign of the grammar
+            return body[: body.find(self._random.choice((b"=", b" ", b'"')), at) + 1] or body[:at]
         if kind == 0 and at < len(body):
             return body[:at] + bytes((body[at] ^ 1 << self._random.randrange(8),)) + body[at + 1 :]
         if kind == 1:

@@ -1,8 +1,9 @@
 """The running firmware under hostile lines, and what must hold meanwhile.
 
-At one virtual instant some hundred lines come, a few at a time: no reset, nothing put into the step engine, the answers that are due and no
-others, and after them every status reads as before. Then minutes pass: the rotor has turned as that of a twin that heard no hostile line,
-and the rightful host opens a session, its role, and is obeyed.
+At one virtual instant, in the session of the rightful host and with its role open, two hundred lines come, a few at a time: no reset, nothing
+put into the step engine, the answers that are due and no others, and after them every status reads as before. Then minutes pass: the rotor
+has turned as that of a twin that heard no hostile line, no more heap is held than by that twin, and the rightful host opens a session, its
+role, and is obeyed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from hil import auth
 from hil.errors import BenchError
+from hil.frames import next_seq
 from hil.link import Link
 from hil.plant.rig import Rig
 from hil.result import Result
@@ -30,12 +32,12 @@ ROOT = Path(__file__).resolve().parents[2]
 BESIEGED = ROOT / "tools" / "micropython" / "besieged.py"
 KEYS = {role: hashlib.sha256(f"besieged {role}".encode()).digest() for role in auth.ROLES}
 AT_ONCE = 4  # answers that the pump keeps for a host that reads slowly
-ROUND = 500  # lines at one instant
+ROUND = 200  # lines at one instant: the role that is open at first is closed by the third wrong code, or by a HELLO
 REST_MS = 300_000  # then so much time passes: longer than wrong codes make AUTH wait
 PIECES = 7
 PIECE_MS = 10_000  # between the pieces of the host's slow frame
 HEAP_SLACK = 6_000  # bytes: what the last lines left
-FLASH_SLACK = 64 * 24  # bytes a round: the log of wrong codes, at 1, 2, 4, 8, ...
+FLASH_SLACK = 64 * 12  # bytes a round: the log of wrong codes, at 1, 2, 4, 8, ...
 KEPT_CHUNKS = 50
 WRITE_BYTES = 1024
 PATIENCE = 60  # receives
@@ -61,7 +63,8 @@ class Totals:
     resets: int = 0
     strange_steps: int = 0
     steps: int = 0
-    heap: list[int] = field(default_factory=list)
+    heap: list[int] = field(default_factory=list)  # bytes held
+    more_heap: list[int] = field(default_factory=list)  # than the twin holds
     virtual_s: float = 0.0
     longest_s: float = 0.0
     flash: int = 0
@@ -88,6 +91,7 @@ class Siege:
         self._asked = 0
         self._seen: dict[str, str] = {}
         self._queued = 0
+        self._heap = (0, 0)  # told last, the twin's too
 
     def verbs(self) -> list[tuple[str, list[str]]]:
         """Verb and names of its fields, `?` for those that may be left out, as the pump tells them."""
@@ -113,6 +117,8 @@ class Siege:
 
     def _round(self, count: int, lines: Lines) -> None:
         self._seen = self._fingerprint()
+        self._link.open_role(auth.ROLES[self.totals.rounds % 2])
+        self._note_session()
         engine = self.target.rig.engine
         self._queued, flash = engine.queued, self._flash()
         for _ in range(count):
@@ -128,7 +134,7 @@ class Siege:
         self.totals.flash = max(self.totals.flash, grown)
         self.totals.rounds += 1
         self._look_at_heap()
-        self._authentic(self.totals.rounds % 10 == 0)
+        self._authentic(self.totals.rounds % 50 == 0)
 
     def _line(self, data: bytes) -> None:
         trial = replace(self._reader)
@@ -231,6 +237,7 @@ class Siege:
     def _listened(self, data: bytes) -> None:
         """The rightful host's line: the enemy keeps it."""
         self.heard.authentic = [*self.heard.authentic[-30:], data]
+        self.heard.due = next_seq(int(data[1:5]))  # it will be taken; where it is not, the pump says what it expects
         if not self._slow:
             self._send(data)
             return
@@ -242,19 +249,34 @@ class Siege:
     def _note_session(self) -> None:
         session = self._link.session
         assert session is not None
-        self.heard.sess, self.heard.due = session.sess, 1
+        self.heard.sess = session.sess
         self._reader = LineReader()
 
     def _look_at_heap(self) -> None:
-        marks = self.target.lockstep.marks
-        self.totals.heap += [min(mark[2] for mark in marks)] if marks else []
-        marks.clear()
-        heap = self.totals.heap
-        if len(heap) > 1 and heap[-1] > heap[0] + HEAP_SLACK:
-            raise Broken(f"the heap held grew from {heap[0]} to {heap[-1]} bytes in {self.totals.lines} lines")
+        """What is held grows with the hours that the pump remembers, so it is compared with the twin's."""
+        ours, twins = (_least_mark(target) or last for target, last in zip((self.target, self._twin), self._heap, strict=True))
+        self._heap = ours, twins
+        if not (ours and twins):
+            return
+        totals = self.totals
+        totals.heap.append(ours)
+        totals.more_heap.append(ours - twins)
+        if totals.more_heap[-1] > totals.more_heap[0] + HEAP_SLACK:
+            raise Broken(
+                f"the heap held grew from {totals.heap[0]} to {ours} bytes in {totals.lines} lines,"
+                f" from {totals.more_heap[0]} to {totals.more_heap[-1]} more than that of a pump without them"
+            )
 
     def _flash(self) -> int:
         return sum(path.stat().st_size for path in (self.target.work / "flash").iterdir())
+
+
+def _least_mark(target: UnixTarget) -> int:
+    """The least heap that it told since this was asked last, 0 if it told none."""
+    marks = target.lockstep.marks
+    least = min((mark[2] for mark in marks), default=0)
+    marks.clear()
+    return least
 
 
 def _begin(scenario: Scenario, seed: int, script: Path) -> tuple[UnixTarget, Link]:
