@@ -86,9 +86,17 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     return fixed
 
 
+def _forget_other_place(out: Path) -> None:
+    """A build folder that came here with a moved or copied checkout would go on building where it was made."""
+    cache = out / "CMakeCache.txt"
+    if cache.exists() and f"For build in directory: {out}\n" not in cache.read_text(encoding="utf-8"):
+        shutil.rmtree(out)
+
+
 def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Path:
     """Builds mpy-cross and the port; cmake keeps what did not change in `out`."""
     port = source / "ports" / "rp2"
+    _forget_other_place(out)
     call(["make", "-C", str(source / "mpy-cross"), "-j2"], source, log)
     options = {
         "MICROPY_BOARD": chip.micropython,
@@ -100,6 +108,8 @@ def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Pat
     }
     cmake = " ".join(f"-D{key}={value}" for key, value in options.items())
     call(["make", "-C", str(port), "-j2", f"BOARD={chip.micropython}", f"BUILD={out}", f"CMAKE_ARGS={cmake}"], port, log)
+    if not (out / "frozen_content.c").exists():
+        raise ImageError(f"the build froze nothing into the image, so it would be an older one's: delete {out} and try again")
     return out / "firmware.bin"
 
 
