@@ -122,6 +122,8 @@ def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Pat
     }
     cmake = " ".join(f"-D{key}={value}" for key, value in options.items())
     call(["make", "-C", str(port), "-j2", f"BOARD={chip.micropython}", f"BUILD={out}", f"CMAKE_ARGS={cmake}"], port, log)
+    if not (out / "frozen_content.c").exists():
+        raise ImageError(f"the build froze nothing into the image, so it would be an older one's: delete {out} and try again")
     return out / "firmware.bin"
 
 

@@ -24,7 +24,7 @@ from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, u
 from doseloop.windows import MotionWatch, Windows
 
 _RESTING = ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY")  # what a stopped infusion raises
-REPORT_MS = 12_000  # watchdog and driver live on a report of the controller at most one lease old
+REPORT_MS = 10_000  # watchdog and driver live on a report of the controller at most one lease old
 
 
 class Pump:
