@@ -1,9 +1,10 @@
 """Campaign 1: the firmware's process is killed, again and again, on one store.
 
-A history is one rig and one store under load: basal runs, boluses are asked for, the reservoir is refilled, programs are committed, the
-clock is set, the log is read. Each life of the process ends by SIGKILL: before a system call that was drawn (in a command, in the passing
-of time, in its boot), at a real microsecond that was drawn, or asleep. With it dies the power, or the processor alone: then the engine makes
-the steps that were leased until the watchdog resets it. After each boot a new host asks what became of things, and the rotor decides.
+A history is one rig and one store under load: basal runs, boluses are asked for, the reservoir is refilled, programs are committed,
+the clock is set, the log is read. Each life of the process ends by SIGKILL: before a system call that was drawn (in a command, in the
+passing of time, in its boot), at a real microsecond that was drawn, or asleep. With it dies the power, or the processor alone: then
+the engine makes the steps that were leased until the watchdog resets it. After each boot a new host asks what became of things, and
+the rotor decides.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ BOOTING = "  in the midst of a boot"
 
 
 class History:
-    """One seed: the same lives, orders and instants each time (save those of the timer)."""
+    """One seed: the same lives, orders and instants each time; `traced` = False: ended by the timer, and never twice the same."""
 
     def __init__(self, seed: int, work: Path, script: Path = FIRMWARE, traced: bool = True) -> None:
         self.seed = seed
@@ -94,15 +95,20 @@ class History:
         if self._target.tracer:
             self._boot_calls = self._target.tracer.calls
             self._target.tracer.let_go()
-        self._mind = Mind(program, self._target.now_ms(), self._target.unix_s())
+        self._mind = Mind(program, self._target.now_ms(), self._target.unix_s(), self._first_step)
         self._begin_life()
         self._order(Order("RUN", self._with_id({})))
+
+    def _first_step(self, after_ms: int) -> int | None:
+        edges_us = self._target.plant.edges_us()
+        later = edges_us[edges_us > after_ms * 1000]
+        return int(later[0]) // 1000 if len(later) else None
 
     def _live(self) -> None:
         """Until it dies."""
         self._loaded = None
         draw = self._random
-        way = draw.choices(("command", "time", "timer", "boot", "asleep"), (50, 15, 20, 12, 3))[0]
+        way = draw.choices(("command", "time", "boot", "asleep"), (55, 22, 18, 5))[0]
         self._way = way if self._traced or way == "asleep" else "timer"
         armed_at = draw.randrange(4)
         try:
@@ -121,8 +127,10 @@ class History:
             self._loaded = lambda: target.trace(calls)
         elif self._way == "time":
             target.trace(calls)
-        elif self._way == "timer":
+        elif self._way == "timer" and us % 2:
             self._loaded = lambda: target.fuse(us)
+        elif self._way == "timer":
+            target.fuse(us)
         else:
             target.kill()
 
@@ -135,7 +143,7 @@ class History:
     def _die(self) -> None:
         """The instant of death, and everything up to the next boot that lives."""
         target, power = self._target, self._random.random() < 0.6
-        outage_ms = self._random.choice((0, 40, 2000, 600_000, 3_600_000))
+        outage_ms = self._random.choices((0, 40, 2000, 30_000, 600_000, 3_600_000), (30, 25, 25, 14, 4, 2))[0]
         self._note_death(power)
         self._judge_life()
         self._killed_ms = target.now_ms()
@@ -166,10 +174,14 @@ class History:
 
     def _deed(self, passing: bool) -> None:
         if passing or self._random.random() < 0.4:
-            self._target.advance_to(self._target.now_ms() + self._random.choice((500, 20_000, 120_000, 900_000, 5_400_000)))
+            self._target.advance_to(self._target.now_ms() + self._random.choice((500, 20_000, 60_000, 1_200_000, 4_000_000)))
             return
-        deeds = (self._bolus, self._commit, self._refill, self._stop_or_run, self._set_time, self._read, self._acknowledge, self._again, self._prime)
-        self._random.choices(deeds, (26, 18, 9, 14, 8, 10, 6, 8, 5))[0]()
+        if not self._mind.run and self._random.random() < 0.5:  # a pump that stands long raises alarms that forbid boluses
+            self._order(Order("RUN", self._with_id({})))
+            return
+        orders = (self._bolus, self._commit, self._refill, self._stop_or_run, self._set_time, self._prime)
+        others = (self._read, self._acknowledge, self._again)
+        self._random.choices((*orders, *others), (26, 18, 9, 14, 8, 5, 10, 6, 8))[0]()
 
     def _order(self, order: Order, first: Callable[[], None] = lambda: None) -> None:
         """Send it; pump and oracle must answer alike. `first`: what a person does at the rig before."""
@@ -212,7 +224,7 @@ class History:
         waits = [leading_int(refusal.fields.get("wait", "0"))] if refusal else []
         if expected is not None and isinstance(expected[1], dict):
             waits.append(int(expected[1].get("wait") or 0))
-        if any(0 < wait <= SLACK_MS for wait in waits):
+        if any(0 < wait <= SLACK_MS for wait in waits) or order.verb == "ALAR:ACK":  # an alarm in doubt may be off by now
             return
         young = self._target.now_ms() - self._begun_ms < DEBOUNCE_MS
         if refusal is not None and (refusal.code == "BUSY" or (refusal.code == "PORT_OPEN" and young)):
@@ -251,7 +263,7 @@ class History:
         self._order(Order("PROG:COMMIT", self._with_id({"hash": program.hash(), "attended": "yes", "route": "intrathecal"}), program))
 
     def _refill(self) -> None:
-        """A person empties the reservoir and fills it, and then it is recorded; not in the midst of a bolus, which would refuse the record."""
+        """A person empties the reservoir and fills it, and then it is recorded; not while a bolus moves, for then no record is taken."""
         if self._mind.moving is not None:
             return
         out_nl, volume_nl = int(self._target.plant.sample().reservoir_nl), self._random.choice((15_000_000, 17_000_000))
@@ -288,9 +300,10 @@ class History:
 
     def _again(self) -> None:
         """An order that was acknowledged is sent again under its id: it must be known, and nothing may be done."""
-        if not self._mind.acked:
-            return
-        order = self._random.choice(self._mind.acked)
+        if self._mind.acked:
+            self._send_again(self._random.choice(self._mind.acked))
+
+    def _send_again(self, order: Order) -> None:
         turned = self._pump.counts().authorised
         try:
             reply = self._pump.link.command(order.verb, order.fields)
@@ -348,8 +361,11 @@ class History:
         in_force = self._learn()
         self._check_in_force()
         self._begin_life()
+        if self._mind.acked:
+            self._send_again(self._mind.acked[-1])
         self._settle(in_force)
         self._check_alarms()
+        self._acknowledge()
 
     def _check_bounds(self) -> None:
         account, turned = self._pump.stat("account"), self._target.rotor_steps
@@ -442,11 +458,11 @@ class History:
 
 
 def histories(kills: int, seed: int, traced: bool, script: Path = FIRMWARE) -> Iterator[Tally]:
-    """Histories of LIVES lives each, until there were enough kills."""
+    """Histories of LIVES lives each, until there were enough kills; each fourth is ended by the timer."""
     done = 0
     while done < kills:
         with tempfile.TemporaryDirectory(prefix="doseloop-kill-") as folder:
-            history = History(seed, Path(folder), script, traced)
+            history = History(seed, Path(folder), script, traced and seed % 4 != 0)
             try:
                 tally = history.run(min(LIVES, kills - done))
             finally:

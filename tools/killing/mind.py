@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from hil.oracle import force
 from hil.oracle.program import Program as OracleProgram
 from hil.oracle.rules import Order as Declared
 from hil.oracle.therapy import Therapy
@@ -39,14 +40,17 @@ class Order:
 class Mind:
     """Survives every kill of the pump. Times are virtual ms."""
 
-    def __init__(self, program: Program, now_ms: int, unix_s: float) -> None:
+    def __init__(self, program: Program, now_ms: int, unix_s: float, first_step: Callable[[int], int | None]) -> None:
+        """first_step: ms of the first step that was made after that ms, if there is one."""
         self.program = program  # acknowledged
         self.run = False
         self.lot = "B-1187"
         self.pending: Order | None = None  # sent, and not answered
         self.moving: tuple[Order, int] | None = None  # the delivery under way and when it ends
         self.acked: list[Order] = []  # with an id, newest last
-        self.therapy = Therapy(unix_ms=round(unix_s * 1000) - now_ms, offset_ms=OFFSET_MIN * 60_000, calibrated=True)
+        self._first_step = first_step
+        self._flows_ms = now_ms  # what is committed is delivered since then, if anything is
+        self.therapy = Therapy(unix_ms=round(unix_s * 1000) - now_ms, offset_ms=OFFSET_MIN * 60_000, calibrated=True, steps_told=True)
         self.therapy.import_(
             now_ms, _parsed(program), population="spinal", birth=date(1980, 5, 1), phase="titration", screen_ng=50_000, effect="short",
             increase_ago_s=30 * 86_400, volume_nl=FULL_NL, conc=CONC, expiry=date(2028, 6, 30), order=CONFIRMED,
@@ -54,14 +58,16 @@ class Mind:
 
     def verdict(self, order: Order, now_ms: int) -> Verdict | None:
         """What the requirements answer to it now; None: they leave it open."""
-        self.end_delivery(now_ms)
+        self._pass_to(now_ms)
         return _told(self.therapy.copy(), order, now_ms)
 
     def done(self, order: Order, now_ms: int, reply: Mapping[str, str]) -> None:
         """The pump has carried it out now."""
-        self.end_delivery(now_ms)
+        self._pass_to(now_ms)
         _told(self.therapy, order, now_ms)
         self.know(order)
+        if order.verb in ("RUN", "PROG:COMMIT"):
+            self._flows_ms = now_ms
         if order.steps:
             self.moving = order, now_ms + leading_int(reply.get("time", "0"))
         elif order.verb == "STOP":
@@ -93,8 +99,18 @@ class Mind:
 
     def killed(self, now_ms: int, after_ms: int) -> None:
         """It was dead from then until now; what moved is uncertain."""
+        self._pass_to(now_ms)
         self.end_delivery(now_ms, "UNCERTAIN")
         self.therapy.power_loss(now_ms, after_ms - now_ms)
+        self._flows_ms = after_ms
+
+    def _pass_to(self, now_ms: int) -> None:
+        """What came about by itself: the first step of an increase, the end of a delivery."""
+        if self.therapy.record.running and force.rising(self.therapy.record, now_ms):
+            step_ms = self._first_step(self._flows_ms)
+            if step_ms is not None and step_ms <= now_ms:
+                self.therapy.first_step(max(step_ms, self.therapy.now_ms))
+        self.end_delivery(now_ms)
 
 
 def _told(therapy: Therapy, order: Order, now_ms: int) -> Verdict | None:
