@@ -7,6 +7,7 @@ import json
 import platform
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
+from math import inf
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,13 +16,19 @@ from hil.tip import TipCurve
 
 PASSED = "passed"
 FAILED = "failed"
+MARGINAL = "marginal"  # the limit lies within the uncertainty
+NOT_MEASURED = "not measured"
 UNUSABLE = "unusable"
 EXIT = {PASSED: 0, FAILED: 1, UNUSABLE: 2}
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A figure with its limits; None as a limit is none."""
+    """A figure with its limits; None as a limit is none.
+
+    With an uncertainty (k = 2) the verdict is on the interval in which the truth lies: passed, if all of it is inside the limits; failed,
+    if all of it is outside; else marginal. missing: why there is no value; that is no failure of the pump.
+    """
 
     name: str
     value: float | None
@@ -29,15 +36,25 @@ class Measurement:
     low: float | None = None
     high: float | None = None
     why: str = ""  # the requirement or the source of the limits
+    uncertainty: float | None = None  # k = 2
+    missing: str = ""
+    uncertainty_down: float | None = None  # where it is not the same downwards
 
     @property
     def verdict(self) -> str:
+        if self.missing:
+            return NOT_MEASURED
         if self.low is None and self.high is None:
             return "noted"
         if self.value is None or self.value != self.value:
             return FAILED
-        inside = (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
-        return PASSED if inside else FAILED
+        up = self.uncertainty or 0.0
+        down = up if self.uncertainty_down is None else self.uncertainty_down
+        low = -inf if self.low is None else self.low
+        high = inf if self.high is None else self.high
+        if low <= self.value - down and self.value + up <= high:
+            return PASSED
+        return FAILED if self.value - down > high or self.value + up < low or not (up or down) else MARGINAL
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "verdict": self.verdict}
