@@ -20,7 +20,7 @@ from hil.metrology.masslog import Floats, MassLog, curvature_g
 from hil.metrology.volume import Conditions
 
 Programmed = Callable[[Floats], Floats]  # nL since the flow's start, at seconds since it
-MIN_S = 60.0
+LEAST_S = 20.0  # two thirds of the standard's shortest: whole packets may come to a little less than half a minute
 PACKET_GOAL_S = 30.0
 AT_EDGE = 1e-3  # of S: a reading so near to an edge is at it
 NEAR_EDGE = 0.25  # of S: readings that may be interpolated to an edge
@@ -152,8 +152,8 @@ class Flow:
     def result(self, protocol: Protocol, limits: Limits | None = None) -> FlowResult:
         """All of it. A log that ends early gives what it holds."""
         limits = limits or Limits()
-        if protocol.sample_s < MIN_S / 2 - 1e-9:
-            raise BenchError(f"S = {protocol.sample_s:g} s: a sample interval under half a minute says nothing")
+        if protocol.sample_s < LEAST_S:
+            raise BenchError(f"S = {protocol.sample_s:g} s: a sample interval far under half a minute says nothing")
         t_s, volume_nl = self.edges(protocol.settle_s, protocol.sample_s, protocol.samples)
         known = np.flatnonzero(np.isfinite(volume_nl))
         if self.interpolated:
