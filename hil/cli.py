@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import metrology_commands, program_commands, result, runner
+from hil import calibration_command, metrology_commands, program_commands, result, runner
 from hil.errors import BenchError
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(do=_list)
     program_commands.add(commands)
     metrology_commands.add(commands)
+    calibration_command.add(commands)
     commands.choices["run"].set_defaults(do=_run)
     commands.choices["serve"].set_defaults(do=_serve)
     return parser

@@ -164,7 +164,7 @@ class Flow:
         return FlowResult(self.name, self.rate_nl_h, protocol, self._startup(protocol), points, overall, self._notes(protocol, len(known)))
 
     def _notes(self, protocol: Protocol, known: int) -> tuple[str, ...]:
-        notes = [f"S = {protocol.sample_s / 60:.4g} min ({protocol.name})", f"{known - 1} of {protocol.samples} intervals weighed"]
+        notes = [f"S = {protocol.sample_s / 60:.4g} min ({protocol.name})", f"{max(0, known - 1)} of {protocol.samples} intervals weighed"]
         if self.log.outliers_s:
             notes.append(f"{len(self.log.outliers_s)} readings stood alone far off their neighbours and were left out")
         if self.log.gaps_s:

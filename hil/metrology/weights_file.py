@@ -147,7 +147,7 @@ class _Clock:
         if not np.isfinite(value):
             raise InputError(f"line {number}", f"{cell!r} is no time")
         if self._zero is None:
-            self._zero = value if self.began is not None else 0.0
+            self._zero = value
         return value - self._zero
 
     def _kind(self, cell: str) -> Callable[[str], float]:
