@@ -130,7 +130,8 @@ def _record(found: Fit, run: Run, args: argparse.Namespace, bench: WetBench) -> 
     return record.Record(
         pump=run.pump, date=date, tube=run.tube, tube_hours=args.tube_hours, steps_per_ml=found.steps_per_ml,
         expanded_percent=found.expanded_percent, intercept_nl=found.intercept_nl, spread_ppm=found.spread_ppm, points=found.points,
-        rate_min_nl_h=low, rate_max_nl_h=high, expires_hours=args.expires_hours, expires_ul=_expires_ul(args), evidence=run.evidence, details=details,
+        rate_min_nl_h=low, rate_max_nl_h=high, expires_hours=args.expires_hours, expires_ul=_expires_ul(args), evidence=run.evidence,
+        details=details,
     )  # fmt: skip
 
 

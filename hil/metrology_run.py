@@ -6,7 +6,7 @@ import csv
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hil import result
@@ -123,7 +123,24 @@ class Runner:
                 readings.append(self.bench.weigh(name))
         finally:
             self.bench.stop()
-        return start_s, [r for r in readings if r is not None]
+        return start_s, self._unbroken([r for r in readings if r is not None], name)
+
+    def _unbroken(self, readings: list[Reading], name: str) -> list[Reading]:
+        """A balance that was away may have another zero: the longest stretch without that counts, the rest was not measured."""
+        stretches: list[list[Reading]] = [[]]
+        for reading in readings:
+            if stretches[-1] and not self.bench.unbroken(stretches[-1][-1].t, reading.t):
+                stretches.append([])
+            stretches[-1].append(reading)
+        if len(stretches) > 1:
+            self.outcome.notes.append(f"{name}: the balance was away; of {len(stretches)} stretches the longest counts")
+        return max(stretches, key=len)
+
+    def _pair(self, first: Reading | None, last: Reading | None) -> tuple[bolus.Weight, bolus.Weight] | None:
+        """Two weights that may be subtracted; None if one is missing or the balance was away in between."""
+        if first is None or last is None or not self.bench.unbroken(first.t, last.t):
+            return None
+        return (first.t, first.mass_g), (last.t, last.mass_g)
 
     def _room_for(self, volume_nl: int) -> None:
         left_nl = self.bench.left_nl()
@@ -146,9 +163,9 @@ class Runner:
             self.bench.deliver("TEST:BOLUS", volume=f"{one.volume_nl}nl", time=f"{one.time_s}s")
             self._wait_until(max(self.bench.now_s(), began_s + one.time_s) + SETTLE_S)
             last = self.bench.weigh(one.name)
-            if first is not None and last is not None:
-                before.append((first.t, first.mass_g))
-                after.append((last.t, last.mass_g))
+            if pair := self._pair(first, last):
+                before.append(pair[0])
+                after.append(pair[1])
         return bolus.table(one.name, one.volume_nl, before, after, self.blank, self.plan.conditions, self.plan.bolus_limits, one.count)
 
     # ---- pressure and height
@@ -191,9 +208,11 @@ class Runner:
         self.progress(self.bench.now_s() - began_s)
         self._wait_until(self.bench.now_s() + SETTLE_S)
         last = self.bench.weigh(one.name)
-        if first is None or last is None:
+        pair = self._pair(first, last)
+        if pair is None:
             return None
-        return (last.mass_g - first.mass_g + self.blank.lost_g(last.t - first.t)) * self.plan.conditions.nl_per_g
+        (from_s, from_g), (to_s, to_g) = pair
+        return (to_g - from_g + self.blank.lost_g(to_s - from_s)) * self.plan.conditions.nl_per_g
 
     def _set_pressure(self, mmhg: float, words: str) -> None:
         if self.bench.rig is not None:
@@ -220,8 +239,10 @@ class Runner:
         last = self.bench.weigh(one.name)
         for code in set(self.bench.pump.alarms()) - known:
             self.bench.link.command("ALAR:ACK", {"id": code}, role="operator")
-        weights = [None if r is None else (r.t, r.mass_g) for r in (first, last)]
+        weights = self._pair(first, last) or (None, None)
         limits, conditions = self.plan.occlusion_limits, self.plan.conditions
+        if not one.stalls:
+            limits = replace(limits, alarm_s=None)  # no requirement promises an alarm while the head turns and slips
         return occlusion.judge(one.name, alarm, after_s, ALARM_LOOK_S, weights[0], weights[1], self.blank, conditions, limits, one.wait_s)
 
     def _await_alarm(self, known: set[str], closed_s: float, one: OcclusionPlan) -> tuple[str, float | None]:

@@ -122,6 +122,7 @@ class Result:
     balance_nl: float | None = None
     uncertain_nl: float = 0.0  # what power cuts left in doubt; it is in the ledger and in its witness
     evaporation_mg_h: float | None = None  # by the blank before the run
+    balance_lost: str = ""  # it went away in mid-run: what it said when
     max_step_error: float | None = None
     since: str = "first RUN"  # what all times count from
     tip_ng: int | None = None  # dose that left the catheter tip

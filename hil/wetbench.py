@@ -60,6 +60,7 @@ class WetBench:
         place.out.mkdir(parents=True, exist_ok=True)
         self.place = place
         self.lost: list[str] = []  # every time the balance went away, in words
+        self._lost_s: list[float] = []  # and when
         self.identity: dict[str, str] = {}
         self._told = told
         self.target = self._make_target(place)
@@ -162,8 +163,13 @@ class WetBench:
         if self._balance is not None:
             self._told(f"{error} (the run goes on; what is not weighed will be marked so)")
             self._balance.close()
+            self.lost.append(str(error))
+        self._lost_s.append(self.now_s())
         self._balance = None
-        self.lost.append(str(error))
+
+    def unbroken(self, from_s: float, to_s: float) -> bool:
+        """The balance was there all the time between two weights, so its zero is the same."""
+        return not any(from_s <= at <= to_s for at in self._lost_s)
 
     def _write(self, reading: Reading, what: str) -> None:
         if self._weights is None:

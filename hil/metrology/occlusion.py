@@ -16,7 +16,7 @@ Weight = tuple[float, float]  # seconds, grams
 class OcclusionLimits:
     """alarm_s: R-ALM-5 finds commanded motion without motion within 15 min; bolus_nl: (project)."""
 
-    alarm_s: float = 900.0
+    alarm_s: float | None = 900.0  # None: nothing is promised, the time is only noted
     bolus_nl: float = 100_000.0
 
 
@@ -59,10 +59,12 @@ def judge(
 def _time(name: str, alarm: str, after_s: float | None, every_s: float, limits: OcclusionLimits, waited_s: float) -> Figure:
     """Seen at a question: it came on in the interval before it, rectangular; the middle is the value."""
     named = f"{name}: time from closing to alarm"
-    if after_s is None and waited_s <= limits.alarm_s:
+    most_s = limits.alarm_s
+    if after_s is None and most_s is not None and waited_s <= most_s:
         return not_measured(named, "min", f"it was waited for {waited_s / 60:.0f} min only")
+    most = None if most_s is None else most_s / 60
     if after_s is None:
         why = "no alarm came while it was waited for: a pump without a pressure sensor whose head slips cannot know"
-        return Figure(f"{named} (none came)", waited_s / 60, "min", (), None, limits.alarm_s / 60, why)
+        return Figure(f"{named} (none came)", waited_s / 60, "min", (), None, most, why)
     budget = (Contribution("question interval", every_s / 60 / sqrt(12), f"asked every {every_s:g} s, rectangular"),)
-    return Figure(f"{named} ({alarm})", (after_s - every_s / 2) / 60, "min", budget, None, limits.alarm_s / 60, "R-ALM-5")
+    return Figure(f"{named} ({alarm})", (after_s - every_s / 2) / 60, "min", budget, None, most, "R-ALM-5")
