@@ -48,6 +48,9 @@ def _against_oracle(result: Result, scenario: Scenario) -> list[Measurement]:
 
 def _between_witnesses(result: Result, scenario: Scenario) -> list[Measurement]:
     last, witnessed = result.samples[-1], result.witnessed_nl or 0.0
+    if result.balance_lost:
+        limit = scenario.limits.balance_percent
+        return [Measurement("balance against motion witness", None, "%", -limit, limit, "third witness", missing=result.balance_lost)]
     if last.balance_nl is None or witnessed <= 0:
         return []
     value = 100 * (last.balance_nl - witnessed) / witnessed

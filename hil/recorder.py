@@ -7,6 +7,7 @@ from typing import Any
 
 from hil.errors import Refused
 from hil.expectation import Expectation
+from hil.instruments import BalanceError
 from hil.pump import Counts, Pump, leading_int
 from hil.result import AlarmSpan, Result, Sample
 from hil.targets.base import Target
@@ -102,7 +103,14 @@ class Recorder:
         return self.expectation.steps_per_ml if self.expectation else 100_000
 
     def balance(self) -> Weighed | None:
-        return self._weighing.delivered() if self._weighing and self.zero_ms is not None else None
+        """None without one. Once it went away it stays so: back again, it may have another zero. The run goes on without it."""
+        if self._weighing is None or self.zero_ms is None or self.result.balance_lost:
+            return None
+        try:
+            return self._weighing.delivered()
+        except BalanceError as error:
+            self.result.balance_lost = f"{error} (at {self.since_ms() / 3_600_000:.2f} h)"
+            return None
 
     # ---- the time series
 

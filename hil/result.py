@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PASSED = "passed"
 FAILED = "failed"
+MARGINAL = "marginal"  # the limit lies within the uncertainty
+NOT_MEASURED = "not measured"
 UNUSABLE = "unusable"
 EXIT = {PASSED: 0, FAILED: 1, UNUSABLE: 2}
 LEFT_OUT = ("samples", "measurements", "step_errors", "tips", "csf", "charts")  # of result.json; the samples are in the CSV
@@ -26,7 +29,11 @@ NOT_XML = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd]")
 
 @dataclass(frozen=True)
 class Measurement:
-    """A figure with its limits; None as a limit is none."""
+    """A figure with its limits; None as a limit is none.
+
+    With an uncertainty (k = 2) the verdict is on the interval in which the truth lies: passed, if all of it is inside the limits; failed,
+    if all of it is outside; else marginal. missing: why there is no value; that is no failure of the pump.
+    """
 
     name: str
     value: float | None
@@ -35,6 +42,8 @@ class Measurement:
     high: float | None = None
     why: str = ""  # the requirement or the source of the limits
     uncertainty: float | None = None  # expanded, k = 2, in the figure's unit; None: none was worked out
+    missing: str = ""  # why there is no value
+    uncertainty_down: float | None = None  # where it is not the same downwards
 
     @property
     def margin(self) -> float | None:
@@ -46,12 +55,19 @@ class Measurement:
 
     @property
     def verdict(self) -> str:
+        if self.missing:
+            return NOT_MEASURED
         if self.low is None and self.high is None:
             return "noted"
         if self.value is None or self.value != self.value:
             return FAILED
-        inside = (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
-        return PASSED if inside else FAILED
+        up = self.uncertainty or 0.0
+        down = up if self.uncertainty_down is None else self.uncertainty_down
+        low = -inf if self.low is None else self.low
+        high = inf if self.high is None else self.high
+        if low <= self.value - down and self.value + up <= high:
+            return PASSED
+        return FAILED if self.value - down > high or self.value + up < low or not (up or down) else MARGINAL
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "margin": self.margin, "verdict": self.verdict}
@@ -121,6 +137,7 @@ class Result:
     balance_nl: float | None = None
     uncertain_nl: float = 0.0  # what power cuts left in doubt; it is in the ledger and in its witness
     evaporation_mg_h: float | None = None  # by the blank before the run
+    balance_lost: str = ""  # it went away in mid-run: what it said when
     max_step_error: float | None = None
     since: str = "first RUN"  # what all times count from
     tip_ng: int | None = None  # dose that left the catheter tip

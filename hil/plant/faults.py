@@ -62,12 +62,13 @@ def check(name: str, params: dict[str, Any]) -> Fault:
 
 
 def _check_value(name: str, key: str, value: object, kind: str) -> None:
-    """A parameter of the kind it is declared with; a number is finite and not negative, a percentage at most 100."""
+    """A parameter of the kind it is declared with; a number is finite and not negative (save a pressure), a percentage at most 100."""
     if kind == "bool":
         fits = isinstance(value, bool)
     elif kind in ("int", "float"):
         real = isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
-        fits = real and 0 <= value <= (100 if key == "percent" else 1e9)  # type: ignore[operator]
+        least = -1e9 if key == "mmhg" else 0
+        fits = real and least <= value <= (100 if key == "percent" else 1e9)  # type: ignore[operator]
     else:
         fits = True
     if not fits:
@@ -116,6 +117,8 @@ def _stays(rig: Rig) -> None:
 
 def _outlet_open(rig: Rig) -> None:
     rig.outlet.closed = False
+    if rig.outlet.stalls:
+        rig.outlet.stalls, rig.rotor.gain = False, UNITS
 
 
 def _no_air(rig: Rig) -> None:
@@ -238,9 +241,9 @@ def tube_worn(rig: Rig, percent: float) -> None:
 
 
 @_fault(_outlet_open)
-def occlusion(rig: Rig, compliance_nl: float = 50_000.0) -> None:
-    """The tube is closed: it swells by compliance_nl, then nothing moves; opened, it gives that volume at once."""
-    rig.outlet.closed, rig.outlet.compliance_nl = True, compliance_nl
+def occlusion(rig: Rig, compliance_nl: float = 50_000.0, stalls: bool = False) -> None:
+    """The tube is closed: it swells by compliance_nl, then the head slips, or (stalls) the motor stands; opened, it gives that at once."""
+    rig.outlet.closed, rig.outlet.compliance_nl, rig.outlet.stalls = True, compliance_nl, stalls
 
 
 @_fault(_no_air)

@@ -255,6 +255,8 @@ class Rig:
         self._settled_nl, self._settled_us = pumped_nl, self.now_us
         drawn_nl = self.reservoir.draw(self.outlet.room(max(0.0, asked_nl)))
         out_nl = self.outlet.through(drawn_nl)
+        if self.outlet.full and self.outlet.stalls:
+            self.rotor.gain = 0
         self.line.push(self.reservoir.conc, out_nl)
         self.tip_log.note(self.now_us, self.line)
         self.beaker.add(out_nl, self.now_us)
