@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import program_commands, result, runner
+from hil import page_commands, program_commands, result, runner
 from hil.errors import BenchError
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the scenarios that are shipped")
     listing.set_defaults(do=_list)
     program_commands.add(commands)
+    page_commands.add(commands)
     commands.choices["run"].set_defaults(do=_run)
     commands.choices["serve"].set_defaults(do=_serve)
     return parser
