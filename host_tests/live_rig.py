@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hil.oracle.program import flat_lines
+
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0  # on a machine that has much else to do
 
@@ -46,7 +48,7 @@ class FakePump:
             "ALAR? from=0": "count=0 next=0",
         }
         self.log: list[str] = []
-        self.program: list[str] = []
+        self.program = flat_lines("flat", 2000, 336_000)
         self.alarms: list[str] = []
         self.seen = b""
         self._server = socket.create_server(("127.0.0.1", 0))
