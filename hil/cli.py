@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import calibration_command, key_commands, keys, metrology_commands, program_commands, result, runner
+from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner
 from hil.errors import BenchError
 from hil.link import Link
 from hil.plant.config import RigConfig
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     key_commands.add(commands)
     metrology_commands.add(commands)
     calibration_command.add(commands)
+    page_commands.add(commands)
     commands.choices["run"].set_defaults(do=_run)
     commands.choices["serve"].set_defaults(do=_serve)
     return parser
