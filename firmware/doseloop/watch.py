@@ -9,9 +9,10 @@ from doseloop.units import HOUR_MS, MINUTE_MS, SECOND_MS, steps_of_nl
 
 _BATTERY_MS = 30 * SECOND_MS
 _FORECAST_MS = 2 * MINUTE_MS  # the refill date is exact to 3 min
-# Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart (R-ALM-5).
-_PATIENCE_MS = label.STALL_MS - 10 * SECOND_MS
-_PATIENCE_DELIVERY_MS = 700
+# Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart. The turn that sees the last of it may come so
+# much after it, and so may the one that finds it gone for long enough (R-ALM-5).
+_PATIENCE_MS = label.STALL_MS - 20 * SECOND_MS
+_PATIENCE_DELIVERY_MS = 500
 DELIVERY_TURN_MS = 250
 _LAG_MS = 500  # the engine may be this late with a delivery's last steps: a flash erase and a slow turn lay before its first
 _LAG_TURN_MS = 5
@@ -89,6 +90,9 @@ class Watch:
         if motion.moved_at != self._stepped[0]:
             self._stepped = (motion.moved_at, pump.hal.stepped())
         if was or motion.stalled or motion.over_delivery:
+            if not was and not pump.deliveries.current and not pump.dosing.is_sealed():
+                pump.self_test.memory(now)  # it is the account that is wrong, not the motion
+                pump.restart_motion(now)
             self._judge_motion(now)
 
     def _unwritten(self, now):
