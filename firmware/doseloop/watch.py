@@ -90,10 +90,14 @@ class Watch:
         if motion.moved_at != self._stepped[0]:
             self._stepped = (motion.moved_at, pump.hal.stepped())
         if was or motion.stalled or motion.over_delivery:
-            if not was and not pump.deliveries.current and not pump.dosing.is_sealed():
-                pump.self_test.memory(now)  # it is the account that is wrong, not the motion
-                pump.restart_motion(now)
+            if not was:
+                self._trust_plan(now)
             self._judge_motion(now)
+
+    def _trust_plan(self, now):
+        """Before the account is believed: if the plan is damaged, it is the account that is wrong, not the motion (R-ALM-8)."""
+        if not self._pump.dosing.is_sealed():
+            self._pump.self_test.memory(now)
 
     def _unwritten(self, now):
         """The journal took no write: no bolus, and basal goes on (R-ALM-8, R-ALM-11)."""
@@ -107,6 +111,8 @@ class Watch:
         alarms = pump.alarms
         if pump.motion.stalled and not pump.engine_dead and self._engine_stands():
             pump.engine_dead = True
+            pump.settle()  # what fell due and was never made is no motion that is missing,
+            pump.restart_motion(now)  # and its taking back no motion too much
             alarms.set("MOTOR_STALL", True, now, "the step engine makes no steps: basal is withheld")
         alarms.set("MOTOR_STALL", pump.motion.stalled or pump.engine_dead, now)
         alarms.set("OVER_DELIVERY", pump.motion.over_delivery, now)
@@ -133,6 +139,7 @@ class Watch:
 
     def _minute(self, now):
         pump = self._pump
+        self._trust_plan(now)
         pump.advance(now)
         pump.motion.minute(pump.dosing.due(now), pump.motion_counts())
         self._took_force(now)
