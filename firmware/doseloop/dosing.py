@@ -16,7 +16,7 @@ FOREVER_MS = const(0x1FFFFFFF)
 # The chain is topped up when this much of it is left: a flash erase (400 ms at worst) and a slow turn fit in.
 _MARGIN_MS = const(1_000)
 _EXTRA_MARGIN_MS = const(300)
-_CHAIN_MOST_MS = const(30_000)  # project: three leases; no chain is as long
+_CHAIN_MOST_MS = const(11_000)  # no chain is longer: a lease and the margin
 _EXTRA_LEASE_US = const(600_000)  # with the margin within 1 s of a bolus
 _SHARE = const(4)  # a basal lease takes at most 3/4 of the volume limit; the rest is what may still be queued
 

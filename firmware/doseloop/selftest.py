@@ -99,6 +99,7 @@ class SelfTest:
             return self._read_back(now)
         if not pump.deliveries.current and not pump.dosing.is_sealed():
             pump.dosing.drop_plan()
+            pump.restart_motion(now)
             self._say(now, "plan in memory made anew")
         return PASS
 

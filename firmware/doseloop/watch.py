@@ -9,9 +9,10 @@ from doseloop.units import HOUR_MS, MINUTE_MS, SECOND_MS, steps_of_nl
 
 _BATTERY_MS = 30 * SECOND_MS
 _FORECAST_MS = 2 * MINUTE_MS  # the refill date is exact to 3 min
-# Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart (R-ALM-5).
-_PATIENCE_MS = label.STALL_MS - 10 * SECOND_MS
-_PATIENCE_DELIVERY_MS = 700
+# Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart. The turn that sees the last of it may come so
+# much after it, and so may the one that finds it gone for long enough (R-ALM-5).
+_PATIENCE_MS = label.STALL_MS - 20 * SECOND_MS
+_PATIENCE_DELIVERY_MS = 500
 DELIVERY_TURN_MS = 250
 _LAG_MS = 500  # the engine may be this late with a delivery's last steps: a flash erase and a slow turn lay before its first
 _LAG_TURN_MS = 5
@@ -89,7 +90,14 @@ class Watch:
         if motion.moved_at != self._stepped[0]:
             self._stepped = (motion.moved_at, pump.hal.stepped())
         if was or motion.stalled or motion.over_delivery:
+            if not was:
+                self._trust_plan(now)
             self._judge_motion(now)
+
+    def _trust_plan(self, now):
+        """Before the account is believed: if the plan is damaged, it is the account that is wrong, not the motion (R-ALM-8)."""
+        if not self._pump.dosing.is_sealed():
+            self._pump.self_test.memory(now)
 
     def _unwritten(self, now):
         """The journal took no write: no bolus, and basal goes on (R-ALM-8, R-ALM-11)."""
@@ -103,6 +111,8 @@ class Watch:
         alarms = pump.alarms
         if pump.motion.stalled and not pump.engine_dead and self._engine_stands():
             pump.engine_dead = True
+            pump.settle()  # what fell due and was never made is no motion that is missing,
+            pump.restart_motion(now)  # and its taking back no motion too much
             alarms.set("MOTOR_STALL", True, now, "the step engine makes no steps: basal is withheld")
         alarms.set("MOTOR_STALL", pump.motion.stalled or pump.engine_dead, now)
         alarms.set("OVER_DELIVERY", pump.motion.over_delivery, now)
@@ -129,6 +139,7 @@ class Watch:
 
     def _minute(self, now):
         pump = self._pump
+        self._trust_plan(now)
         pump.advance(now)
         pump.motion.minute(pump.dosing.due(now), pump.motion_counts())
         self._took_force(now)

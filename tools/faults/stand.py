@@ -99,6 +99,10 @@ class Stand:
         self.sounded_ms = START_MS + sounds[0] if sounds else 0
         return bool(sounds) or named or self.link.session is None
 
+    def dropped_ms(self) -> int | None:
+        """When the pump dropped the motor's enable; None while it is kept on."""
+        return None if self.rig.enabled else START_MS + (self.rig.enable_until_us + 1) // 1000
+
     def came_on_ms(self, code: str) -> int:
         """When the alarm that has_news() told of came on: when it sounded; if another sounded already, by its own word, to the end of the second."""
         if self.sounded_ms:

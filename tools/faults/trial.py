@@ -13,8 +13,9 @@ from tools.faults.table import Fault
 GRACE = 20  # a fault that is found late is told by how much, if it is found within so many times the limit or two hours
 LOOKS = 200  # of the time allowed: how finely the time seen is told
 WATCH_MS, WATCH_STEPS = 600_000, 20  # what follows is watched for the longer of the two
-BOLUS_SETTLES_MS = 5_000
-REFUSED_FOR_IT = ("ALARM_ACTIVE", "PORT_OPEN", "CLOCK_LOST", "UNCALIBRATED", "STATE")  # in the order of refusals all before LOCKOUT
+BOLUS_SETTLES_MS = 12_000  # and the lease that was under way
+CLOCK_LOOK_MS = 70_000  # where the lowest rate follows from another alarm than the first
+REFUSED_FOR_IT = ("ALARM_ACTIVE", "PORT_OPEN", "CLOCK_LOST", "UNCALIBRATED", "STATE", "STALE")  # in the order of refusals all before LOCKOUT
 ACTIONS_WITHOUT_MOTION = (table.STOPS, table.WITHHELD)
 
 
@@ -69,8 +70,7 @@ def _find(stand: Stand, fault: Fault, found: Finding) -> None:
     last = min(limit * GRACE, limit + 2 * HOUR_MS)
     while stand.now_ms - began <= last:
         if _is_found(stand, fault):
-            at = stand.now_ms if fault.part or fault.action == table.WITHHELD else stand.came_on_ms(fault.alarm)
-            found.seen_ms = at - began
+            found.seen_ms = _found_at(stand, fault) - began
             break
         stand.listen(step)
     if found.seen_ms is None:
@@ -79,11 +79,18 @@ def _find(stand: Stand, fault: Fault, found: Finding) -> None:
         found.wrong.append(f"found after {found.seen_ms / 1000:.1f} s, allowed are {limit / 1000:.1f} s")
 
 
+def _found_at(stand: Stand, fault: Fault) -> int:
+    if fault.part:
+        return stand.now_ms
+    return (fault.action == table.WITHHELD and stand.dropped_ms()) or stand.came_on_ms(fault.alarm)
+
+
 def _is_found(stand: Stand, fault: Fault) -> bool:
     if fault.part:
         return stand.self_test().get(fault.part) not in ("pass", "none", "wait")
-    told = stand.has_news(fault.alarm) and fault.alarm in stand.alarms()
-    return told and (fault.action != table.WITHHELD or stand.status()["state"] == "fault")
+    if fault.action == table.WITHHELD:
+        return stand.dropped_ms() is not None and stand.status()["state"] == "fault" and fault.alarm in stand.alarms()
+    return stand.has_news(fault.alarm) and fault.alarm in stand.alarms()
 
 
 def _judge_alarm(stand: Stand, fault: Fault, found: Finding) -> None:
@@ -98,7 +105,7 @@ def _judge_alarm(stand: Stand, fault: Fault, found: Finding) -> None:
 
 def _judge_motion(stand: Stand, fault: Fault, found: Finding) -> None:
     """Basal by the program, at the lowest rate, or not a step."""
-    stand.listen(BOLUS_SETTLES_MS)
+    stand.listen(CLOCK_LOOK_MS if fault.action == table.LOWEST else BOLUS_SETTLES_MS)
     before, turned, from_ms = stand.pulses, stand.turned, stand.now_ms
     stand.listen(max(WATCH_MS, stand.rate.ms_of_steps(WATCH_STEPS)))
     made, span_ms = stand.pulses - before, stand.now_ms - from_ms
