@@ -55,7 +55,8 @@ def show(totals: Totals, lines: Lines, took_s: float) -> None:
     print(f"  every status as before and a rightful session obeyed: {totals.rounds:,} of {totals.rounds:,} times")
     heap, more = totals.heap, totals.more_heap
     print(f"  heap held once garbage is gone (a hook tells it: tools/micropython/besieged.py): first {heap[0]:,}, last {heap[-1]:,} bytes,")
-    print(f"    of a twin without hostile lines {heap[0] - more[0]:,} and {heap[-1] - more[-1]:,}: grown by {more[-1] - more[0]:,} for the lines")
+    twins = f"{heap[0] - more[0]:,} and {heap[-1] - more[-1]:,}"
+    print(f"    of a twin without hostile lines {twins}: grown by {more[-1] - more[0]:,} for the lines")
     print(f"  written to the flash by 200 lines that nobody signed: at most {totals.flash:,} bytes (the log of wrong codes)")
 
 

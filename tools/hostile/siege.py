@@ -1,9 +1,9 @@
 """The running firmware under hostile lines, and what must hold meanwhile.
 
-At one virtual instant, in the session of the rightful host and with its role open, two hundred lines come, a few at a time: no reset, nothing
-put into the step engine, the answers that are due and no others, and after them every status reads as before. Then minutes pass: the rotor
-has turned as that of a twin that heard no hostile line, no more heap is held than by that twin, and the rightful host opens a session, its
-role, and is obeyed.
+At one virtual instant, in the session of the rightful host and with its role open, two hundred lines come, a few at a time: no reset,
+nothing put into the step engine, the answers that are due and no others, and after them every status reads as before. Then minutes pass:
+the rotor has turned as that of a twin that heard no hostile line, no more heap is held than by that twin, and the rightful host opens a
+session, its role, and is obeyed.
 """
 
 from __future__ import annotations
