@@ -18,6 +18,8 @@ class PowerCut(BaseException):
 class TearingStore:
     """Flash with the worst habits: every write may stop at any byte, a replace too, and what was there before is gone."""
 
+    torn = 0
+
     def __init__(self):
         self.files = {}
         self.left = None  # bytes until the power is cut; None = never

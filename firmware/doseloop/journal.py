@@ -42,7 +42,7 @@ class Journal:
         """Read everything once. Never raises for what it finds; returns the number of damaged records."""
         self.torn = []
         self.torn_tails = []
-        self.torn_count = 0
+        self.torn_count = self._store.torn
         for name, stream in self._streams.items():
             for seq in stream.scan():
                 self.torn_count += 1

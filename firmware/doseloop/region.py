@@ -55,6 +55,7 @@ class RegionStore:
         self._clean = []  # blocks erased to the end
         self._dirty = []  # blocks to be erased
         self._generation = 0
+        self.torn = 0  # blocks whose head a cut has torn: with it a record, which is told like any other torn one
         self._open()
 
     # What store.FileStore can do.
@@ -226,11 +227,12 @@ class RegionStore:
             file = found.setdefault((name, generation), _File(generation, size))
             file.blocks += [None] * (parts - len(file.blocks))
             file.blocks[part] = block
-            file.done = file.done or 0 in head[_DONE_AT:]
+            file.done = file.done or 0 in tuple(head[_DONE_AT:])
         elif sound and head[_OWNER_AT:] == _BLANK[: _HEAD - _OWNER_AT]:
             self._clean.append(block)
         else:
-            self._dirty.append(block)
+            self.torn += sound
+            self._discard(block)
 
     def _settle(self, name, file):
         """In order of generations: a finished one takes the place of the one before it."""

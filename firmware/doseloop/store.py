@@ -14,6 +14,8 @@ _ENOENT = const(2)
 class FileStore:
     """Files under `root` ("" for the root of a board's filesystem)."""
 
+    torn = 0  # what opening it found torn (region.py); here a cut leaves nothing but shorter files
+
     def __init__(self, root):
         self._prefix = root + "/" if root and not root.endswith("/") else root
 
