@@ -71,10 +71,10 @@ class Serial:
 
     def write(self, data):
         """Takes as much of data as the port has room for, returns how many bytes."""
-        done = 0
+        done, view = 0, memoryview(data)
         while done < len(data) and self._room():
             size = 1 if self._careful else _CHUNK
-            done += self._send(data[done : done + size])
+            done += self._send(view[done : done + size])
         return done
 
     def _room(self):

@@ -53,7 +53,7 @@ class Controller:
         return self.pump.clock.elapsed
 
     def _handle(self, request):
-        reply = [(name, str(value)) for name, value in self._commands.dispatch(request)]
+        reply = self._commands.dispatch(request)
         if request.verb == "HELLO":
             self.pump.stage = None
         self.pump.refresh()
