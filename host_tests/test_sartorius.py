@@ -81,7 +81,13 @@ def test_tare_gives_what_was_tared_and_zero_is_looked_at():
 @pytest.mark.parametrize("long", [True, False])
 @pytest.mark.parametrize(
     ("says", "error"),
-    [("High", BalanceOverload), ("Low", BalanceUnderload), ("Cal.Int.", BalanceBusy), ("--", BalanceBusy), ("ERR 54", BalanceProtocolError)],
+    [
+        ("High", BalanceOverload),
+        ("Low", BalanceUnderload),
+        ("Cal.Int.", BalanceBusy),
+        ("--", BalanceBusy),
+        ("ERR 54", BalanceProtocolError),
+    ],
 )
 def test_each_special_output_is_an_error_of_its_own(long, says, error):
     with fake(long=long) as (balance, driver):

@@ -1,7 +1,8 @@
 """A Sartorius balance as the SBI description has it, on a pty: written from the published formats, not from the driver.
 
-16 characters: sign, value right-aligned in places 2 to 10, a space, three of unit, CR LF. 22 characters: an identification of 6 before them.
-No unit while not at rest. ESC P asks for one; ESC T, U, V and unknown commands are not answered; x1_, x2_, x3_ answer model, number, software.
+16 characters: sign, value right-aligned in places 2 to 10, a space, three of unit, CR LF. 22 characters: an identification of 6 before
+them. No unit while not at rest. ESC P asks for one; ESC T, U, V and unknown commands are not answered; x1_, x2_, x3_ answer model, number
+and software.
 """
 
 from __future__ import annotations
