@@ -68,7 +68,7 @@ def _add_run(add: Callable[..., object]) -> None:
     add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
     add("--seed", type=_seed, help="of the simulated rig, instead of the scenario's")
     add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
-    add("--balance", help="pyserial URL of an MT-SICS balance under a real pump")
+    add("--balance", help="under a real pump: a pyserial URL (MT-SICS), or sbi:URL (Sartorius)")
     add("--key-file", type=Path, help=KEY_HELP)
     add("--sample", help='how often the three witnesses are read, like "15 min"')
     add("--quiet", action="store_true", help="no progress bar")

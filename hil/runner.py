@@ -14,7 +14,7 @@ from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
 from hil.errors import BenchError, BenchUnusable, InputError, Refused
-from hil.instruments import MtSicsBalance, SimulatedBalance
+from hil.instruments import SimulatedBalance, open_balance
 from hil.link import Link
 from hil.plant.pins import PinRig
 from hil.plant.rig import Rig
@@ -243,7 +243,7 @@ class Run:
             url = self._simulated.path
         if url is None:
             return None
-        balance = MtSicsBalance(url, clock=lambda: self.target.now_ms() / 1000)
+        balance = open_balance(url, clock=lambda: self.target.now_ms() / 1000)
         self.result.versions["balance"] = balance.identify().model
         weighing = Weighing(balance, self.scenario.rig.temperature_c)
         weighing.blank(lambda ms: self.target.advance_to(self.target.now_ms() + ms))

@@ -7,6 +7,7 @@ follows by generalised least squares, so its uncertainty knows both.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
@@ -91,9 +92,7 @@ def _fit(step_h: Floats, step_g: Floats, least_g: float) -> tuple[float, float, 
     slope is too sure. Differences of readings have the covariance white^2 (tridiagonal + ratio^2 x hours); one basis makes it diagonal
     for all ratios.
     """
-    white = 2 * np.eye(len(step_g)) - np.eye(len(step_g), k=1) - np.eye(len(step_g), k=-1)
-    root = np.sqrt(step_h)
-    values, vectors = np.linalg.eigh(white / np.outer(root, root))
+    values, vectors, root = _basis(step_h.tobytes())
     x, y = vectors.T @ root, vectors.T @ (step_g / root)
     found = np.array([_given(ratio, values, x, y, least_g) for ratio in RATIOS])
     weight = np.exp(found[:, 0] - found[:, 0].max()) * np.gradient(RATIOS)
@@ -101,6 +100,15 @@ def _fit(step_h: Floats, step_g: Floats, least_g: float) -> tuple[float, float, 
     slope = float(weight @ found[:, 1])
     u_slope = sqrt(float(weight @ (found[:, 2] ** 2 + (found[:, 1] - slope) ** 2)))
     return slope, u_slope, sqrt(float(weight @ found[:, 3] ** 2)), sqrt(float(weight @ found[:, 4] ** 2))
+
+
+@lru_cache(maxsize=4)  # records of one plan have the same times
+def _basis(step_h: bytes) -> tuple[Floats, Floats, Floats]:
+    """Eigenvalues and vectors of the white noise's covariance, scaled by the walk's, and the root of the hours."""
+    root = np.sqrt(np.frombuffer(step_h))
+    white = 2 * np.eye(len(root)) - np.eye(len(root), k=1) - np.eye(len(root), k=-1)
+    values, vectors = np.linalg.eigh(white / np.outer(root, root))
+    return np.asarray(values), np.asarray(vectors), np.asarray(root)
 
 
 def _given(ratio: float, values: Floats, x: Floats, y: Floats, least_g: float) -> tuple[float, float, float, float, float]:

@@ -99,12 +99,13 @@ def _alone(log: MassLog, kept: NDArray[np.intp], left: int, right: int, limit: f
     """Without the readings left to right - 1 all around agree. At an end a slow start looks the same, so there it must be wild."""
     if left < 0 or right > len(kept) or len(kept) - (right - left) < FEWEST_TO_CLEAN:
         return False
-    rest = np.concatenate([kept[max(0, left - REACH) : left], kept[right : right + REACH]])
+    reach = REACH if left > 0 and right < len(kept) else 2 * REACH
+    rest = np.concatenate([kept[max(0, left - reach) : left], kept[right : right + reach]])
     around = _off_neighbours(log.t_s[rest], log.mass_g[rest])
     if len(around) < 1 or np.abs(around).max() > limit:
         return False
     if left > 0 and right < len(kept):
-        return _gap_off(log, kept, left, right) > limit / 2
+        return _gap_off(log, kept, left, right) > limit
     beside = rest[:2] if left == 0 else rest[-2:][::-1]
     gone = kept[left:right]
     far = _beyond(log.t_s[gone], log.mass_g[gone], log.t_s[beside], log.mass_g[beside])
