@@ -112,8 +112,10 @@ class Link:
 
     def _which_key(self, refused: Refused) -> Refused:
         """A refused AUTH, with the way on for a person."""
-        if refused.code != "AUTH" or refused.fields:
+        if refused.code != "AUTH":
             return refused
+        if wait := refused.fields.get("wait"):
+            return Refused(refused.code, f"{refused.text}: try again in {wait}", refused.fields, refused.verb)
         published = self._keys == auth.default_keys()
         own = "it has keys of its own: name their file by --key-file" if published else "these are not its keys"
         on_default = "the default keys are in force: leave --key-file out, or give it these by `python -m hil key set`"
