@@ -12,17 +12,34 @@ import pytest
 
 from hil.plant import FAULTS
 from tools.faults.rate import HIGHEST, LOWEST, USUAL
-from tools.faults.table import BOLUS, LOWEST as LOWEST_RATE, NO_BOLUS, ON, PAIRS, SINGLE, STOPS, TABLE, WITHHELD, Fault
+from tools.faults.table import BOLUS, NO_BOLUS, ON, PAIRS, SINGLE, STOPS, TABLE, WITHHELD, Fault
+from tools.faults.table import LOWEST as LOWEST_RATE
 
 ROOT = Path(__file__).resolve().parents[1]
 STOPPING = {"RESERVOIR_EMPTY", "BATTERY_DEPLETED", "OVER_DELIVERY"}  # R-ALM-1; MEMORY_FAULT without a good copy
 WITHHOLDING = {"step engine dead", "flash loses both copies", "code changed", "program in RAM changed + no copy left"}  # R-ALM-11
 # Of the list, each with a word of the rows that stand for it.
 LISTED = (
-    "driver dead", "slips 10 %", "over-delivery", "tube worn", "witness dead", "switch broken", "switch bounces", "ADC stuck", "ADC saturated",
-    "battery sags", "flash full", "flash loses", "program in RAM changed", "clock lost", "clock stands", "clock jumps", "loop late", "task frozen",
+    "driver dead",
+    "slips 10 %",
+    "over-delivery",
+    "tube worn",
+    "witness dead",
+    "switch broken",
+    "switch bounces",
+    "ADC stuck",
+    "ADC saturated",
+    "battery sags",
+    "flash full",
+    "flash loses",
+    "program in RAM changed",
+    "clock lost",
+    "clock stands",
+    "clock jumps",
+    "loop late",
+    "task frozen",
     "buzzer dead",
-)  # fmt: skip
+)
 
 
 def run(out: Path, *words: str, firmware: Path | None = None) -> tuple[int, str, list[dict[str, object]]]:
@@ -76,12 +93,47 @@ def test_a_sound_pump_passes_and_leaves_table_and_page(tmp_path: Path) -> None:
 
 # (what is broken, file, text there once, what stands there instead, fault, words that the campaign must say)
 PLANTED = (
-    ("a stall is never told", "watch.py", 'alarms.set("MOTOR_STALL", pump.motion.stalled or pump.engine_dead, now)', "pass", "witness dead", "not found"),
-    ("a stall is told a minute late", "watch.py", "_PATIENCE_MS = label.STALL_MS - 20", "_PATIENCE_MS = label.STALL_MS + 60", "witness dead", "allowed are"),
-    ("over-delivery does not stop", "alarms.py", '("OVER_DELIVERY", HIGH, STOP,', '("OVER_DELIVERY", HIGH, NO_BOLUS,', "over-delivery", "it moved on"),
-    ("a full flash stops the basal", "watch.py", 'pump.alarms.raise_("MEMORY_FAULT"', 'pump.alarms.set("MEMORY_FAULT", True', "flash full", "basal is not"),
-    ("a failed self-test allows boluses", "deliver.py", '(None if pump.self_test.passed else "self-test")', "None", "buzzer dead", "a bolus was answered OK"),
-)  # fmt: skip
+    (
+        "a stall is never told",
+        "watch.py",
+        'alarms.set("MOTOR_STALL", pump.motion.stalled or pump.engine_dead, now)',
+        "pass",
+        "witness dead",
+        "not found",
+    ),
+    (
+        "a stall is told a minute late",
+        "watch.py",
+        "_PATIENCE_MS = label.STALL_MS - 20",
+        "_PATIENCE_MS = label.STALL_MS + 60",
+        "witness dead",
+        "allowed are",
+    ),
+    (
+        "over-delivery does not stop",
+        "alarms.py",
+        '("OVER_DELIVERY", HIGH, STOP,',
+        '("OVER_DELIVERY", HIGH, NO_BOLUS,',
+        "over-delivery",
+        "it moved on",
+    ),
+    (
+        "a full flash stops the basal",
+        "watch.py",
+        'pump.alarms.raise_("MEMORY_FAULT"',
+        'pump.alarms.set("MEMORY_FAULT", True',
+        "flash full",
+        "basal is not",
+    ),
+    (
+        "a failed self-test allows boluses",
+        "deliver.py",
+        '(None if pump.self_test.passed else "self-test")',
+        "None",
+        "buzzer dead",
+        "a bolus was answered OK",
+    ),
+)
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted[0])
