@@ -18,7 +18,7 @@ SECONDS ?= 60
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
 	@echo "make hostile    N=$(N) hostile lines against the running firmware: no reset, no step, no growth, every answer (a minute; N=1000000: an hour)"
 	@echo "make fuzz       the parsers and handlers fuzzed by coverage for SECONDS=$(SECONDS) with atheris (Linux x86-64, Python 3.11 or newer)"
+	@echo "make faults     46 faults of the device, alone and two at once, at three rates: each found in time, the pump's answer right (2 minutes)"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
@@ -87,6 +88,10 @@ scenarios: $(VENV)/.bench
 
 trace: $(VENV)/.dev
 	$(PY) -m tools.tracing
+
+# Each fault of the device at three rates, and two at once: found in its requirement's time? Does the pump do what it must?
+faults: $(VENV)/.bench
+	$(PY) -m tools.faults $(if $(RATE),--rate $(RATE)) $(if $(FAULT),"$(FAULT)")
 
 # The rules of the firmware beside the oracle; standard library alone, so any Python from 3.9 on will do (PyPy too).
 campaign:
