@@ -18,7 +18,7 @@ SECONDS ?= 60
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures
 .DEFAULT_GOAL := help
 
 help:
@@ -43,6 +43,8 @@ help:
 	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
 	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03"
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
+	@echo "make browser-tests  the report, the comparison and the live page in the machine's chromium, at two widths"
+	@echo "make pictures   docs/report.png, docs/live.png, and build/pictures/ to look at before a release (needs chromium)"
 	@echo "make clean      remove .venv and build/"
 
 $(PY):
@@ -54,6 +56,7 @@ $(PY):
 
 # One stamp for each set of dependencies; a change of pyproject.toml installs them again.
 $(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.browser: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "installing what '$*' needs into $(VENV)"
 	@$(PY) -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
@@ -62,6 +65,7 @@ EXTRAS_dev := bench,dev
 EXTRAS_pico := bench,pico
 EXTRAS_mutation := bench,dev,mutation
 EXTRAS_fuzz := bench,dev,fuzz
+EXTRAS_browser := bench,dev,browser
 
 bench: $(VENV)/.bench
 	$(PY) -m hil run $(SCENARIO) --target unix --out $(OUT)
@@ -152,6 +156,13 @@ emulated: $(VENV)/.pico
 
 emulated-long: $(VENV)/.pico
 	$(PY) tools/emulated.py --long --out build/emulated-long
+
+# Where no chromium can be had they are skipped, and say so.
+browser-tests: $(VENV)/.browser
+	$(PY) -m pytest -rs host_tests/test_browser.py
+
+pictures: $(VENV)/.browser
+	$(PY) tools/pictures.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
