@@ -18,7 +18,7 @@ SECONDS ?= 60
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,8 @@ help:
 	@echo "make hostile    N=$(N) hostile lines against the running firmware: no reset, no step, no growth, every answer (a minute; N=1000000: an hour)"
 	@echo "make fuzz       the parsers and handlers fuzzed by coverage for SECONDS=$(SECONDS) with atheris (Linux x86-64, Python 3.11 or newer)"
 	@echo "make faults     46 faults of the device, alone and two at once, at three rates: each found in time, the pump's answer right (2 minutes)"
+	@echo "make kill       kill the pump's process, its host, the bytes on its line and its cable, 1,000 times and more; SHARE=1: a fixed part"
+	@echo "make fuzz-files N=2000  files that people give, made wrong in every way: a sentence and exit 2, and nothing written elsewhere"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
@@ -55,8 +57,7 @@ $(PY):
 		echo "no virtual environment could be made: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 
 # One stamp for each set of dependencies; a change of pyproject.toml installs them again.
-$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml | $(PY)
-$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.browser: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.fuzz $(VENV)/.browser: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "installing what '$*' needs into $(VENV)"
 	@$(PY) -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
@@ -110,6 +111,11 @@ fuzz: $(VENV)/.fuzz
 	@mkdir -p build/fuzz/corpus
 	PYTHONPATH=firmware:.:host_tests $(PY) -m fuzz -max_total_time=$(SECONDS) -max_len=600 -verbosity=0 -print_final_stats=1 \
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus host_tests/fuzz/corpus
+# The unix port in virtual time; its process is killed before system calls (ptrace, on Linux) and by a timer. About 15 minutes.
+kill: $(VENV)/.bench
+	$(PY) -m tools.killing $(if $(SHARE),--share)
+fuzz-files: $(VENV)/.dev
+	DOSELOOP_FUZZ=$(if $(filter file,$(origin N)),2000,$(N)) $(PY) -m pytest -q -p no:cacheprovider host_tests/test_given_files.py
 
 benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py
