@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import key_commands, keys, program_commands, result, runner
+from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner
 from hil.errors import BenchError
 from hil.link import Link
 from hil.plant.config import RigConfig
@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(do=_list)
     program_commands.add(commands)
     key_commands.add(commands)
+    metrology_commands.add(commands)
+    calibration_command.add(commands)
+    page_commands.add(commands)
     commands.choices["run"].set_defaults(do=_run)
     commands.choices["serve"].set_defaults(do=_serve)
     return parser
@@ -65,7 +68,7 @@ def _add_run(add: Callable[..., object]) -> None:
     add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
     add("--seed", type=_seed, help="of the simulated rig, instead of the scenario's")
     add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
-    add("--balance", help="pyserial URL of an MT-SICS balance under a real pump")
+    add("--balance", help="under a real pump: a pyserial URL (MT-SICS), or sbi:URL (Sartorius)")
     add("--key-file", type=Path, help=KEY_HELP)
     add("--sample", help='how often the three witnesses are read, like "15 min"')
     add("--quiet", action="store_true", help="no progress bar")

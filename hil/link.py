@@ -182,6 +182,10 @@ class Link:
             fields.update(at=f"{int(self._wall())}s", ttl="30s")
         return fields
 
+    def unix_s(self) -> float:
+        """What this host's commands are dated by."""
+        return self._wall()
+
     def new_id(self) -> str:
         return f"{self._ids.getrandbits(32):08x}"
 

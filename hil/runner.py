@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil import keys, measurements, pin_figures, report, result
+from hil import keys, measurements, paper, pin_figures, provenance, report, result
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
 from hil.errors import BenchError, BenchUnusable, InputError, Refused
-from hil.instruments import MtSicsBalance, SimulatedBalance
+from hil.instruments import SimulatedBalance, open_balance
 from hil.link import Link
 from hil.plant.pins import PinRig
 from hil.plant.rig import Rig
@@ -23,7 +23,7 @@ from hil.pump import Pump
 from hil.quantity import span_text
 from hil.recorder import Recorder
 from hil.result import Outcome, Result
-from hil.scenario import Scenario
+from hil.scenario import Scenario, board_data
 from hil.targets.base import Target
 from hil.targets.emulated import EmulatedTarget
 from hil.targets.lockstep import CAUSES, POWER
@@ -108,6 +108,7 @@ def write_all(found: Result, out: Path) -> None:
     result.write_csv(found, out / "timeseries.csv")
     result.write_junit(found, out / "junit.xml")
     report.write(found, out / "report.html")
+    paper.write(found, out / "report.pdf")
 
 
 class Run:
@@ -174,8 +175,7 @@ class Run:
             if self.options.keys and self.target.rig is not None:
                 keys.provision(pump.link, self.options.keys)
             self.result.key = keys.state_of(pump.link)
-            firmware = {"firmware": fields.get("fw", "?"), "code hash": pump.identity().get("hash", "?"), "board": fields.get("board", "?")}
-            self.result.versions = {**result.versions(), **firmware, **self.target.versions(), **self.result.versions}
+            self.result.versions = {**self._versions(fields, pump.identity()), **self.target.versions(), **self.result.versions}
             play.set_up()
             if self.scenario.setup.run:
                 acts.first_run()
@@ -185,6 +185,15 @@ class Run:
             raise
         except BenchError as error:
             raise BenchUnusable(f"the pump could not be set up for this scenario: {error}") from None
+
+    def _versions(self, hello: Mapping[str, str], identity: Mapping[str, str]) -> dict[str, str]:
+        """What the pump says of itself, what it was given, and the bench."""
+        found = {"firmware": hello.get("fw", "?"), "code hash": identity.get("hash", "?"), "firmware commit": identity.get("git", "?")}
+        found["board"] = hello.get("board", "?")
+        if self.target.rig is not None:  # a real board's data is in its own files
+            found["board data"] = provenance.of_board({**board_data(), **self.scenario.board})
+        found["scenario hash"] = self.scenario.digest
+        return found | provenance.of_host()
 
     def _host_unix_s(self) -> float:
         """The host's clock, which is as wrong as what the story sets the pump's to."""
@@ -201,6 +210,8 @@ class Run:
     def _take_figures(self, play: Play) -> None:
         recorder = play.recorder
         recorder.end_alarms()
+        if play.program is not None:
+            self.result.versions |= {"program": play.program.name, "program hash": play.program.hash()}
         self._check_alarms(recorder)
         measurements.take_all(self.result, self.scenario, self.target, recorder, play.pump.link.longest_s)
         if (pins := self.target.pins()) is not None and recorder.expectation is not None:
@@ -232,7 +243,7 @@ class Run:
             url = self._simulated.path
         if url is None:
             return None
-        balance = MtSicsBalance(url, clock=lambda: self.target.now_ms() / 1000)
+        balance = open_balance(url, clock=lambda: self.target.now_ms() / 1000)
         self.result.versions["balance"] = balance.identify().model
         weighing = Weighing(balance, self.scenario.rig.temperature_c)
         weighing.blank(lambda ms: self.target.advance_to(self.target.now_ms() + ms))

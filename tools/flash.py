@@ -46,7 +46,7 @@ def flash(options: argparse.Namespace) -> None:
     mpy_cross()
     keys = pump.read_keys(options.key_file)
     port = find_port(options.board, options.port, attached())
-    prompt = enter(options.board, port, keys)
+    prompt = enter(options, port, keys)
     try:
         payload = install(options, prompt, keys)
     except Gone:
@@ -56,12 +56,13 @@ def flash(options: argparse.Namespace) -> None:
         raise
     finally:
         prompt.close()
-    finish(port, keys, payload)
+    finish(port, keys, payload, options.patience)
 
 
-def enter(board: str, port: str, keys: dict[str, bytes]) -> Prompt:
+def enter(options: argparse.Namespace, port: str, keys: dict[str, bytes]) -> Prompt:
     """The prompt of whatever is on the port: a doseloop is asked for it, anything else is interrupted."""
-    heard = pump.listen(port)
+    board = options.board
+    heard = pump.listen(port, options.patience)
     if heard.fields:
         here = heard.fields.get("board")
         say(f"{port}: doseloop {heard.fields.get('fw')} on {here}, hash {heard.fields.get('hash')}")
@@ -69,7 +70,7 @@ def enter(board: str, port: str, keys: dict[str, bytes]) -> Prompt:
             raise FlashError(f"this is a doseloop on {here!r}, not on {board}: say --board {here} if that is meant. Nothing was changed")
         pump.ask_for_prompt(port, keys)
     try:
-        return pump.open_prompt(port, pump.BACK_S if heard.fields else 0)
+        return pump.open_prompt(port, options.patience if heard.fields else 0)
     except Gone as gone:
         words = f" (it said: {heard.words})" if heard.words else ""
         text = f"nothing on {port} answers as a MicroPython prompt{words}: is it another device? A board without MicroPython: "
@@ -109,9 +110,9 @@ def report(done: Done) -> None:
     say(f"{len(done.sent)} files sent, {len(done.copied)} copied on the board, {len(done.kept)} there already; every hash checked; {word}")
 
 
-def finish(port: str, keys: dict[str, bytes], payload: Payload) -> None:
+def finish(port: str, keys: dict[str, bytes], payload: Payload, patience_s: float) -> None:
     """Clock, self-test, and what comes next."""
-    link = pump.greet(port, keys)
+    link = pump.greet(port, keys, patience_s)
     try:
         offset_min = int((datetime.now().astimezone().utcoffset() or datetime.min - datetime.min).total_seconds() // 60)
         greeting = pump.check_started(link, payload.content, int(time.time()), offset_min)
@@ -132,6 +133,7 @@ def main() -> int:
     parser.add_argument("--port", help="serial port or pyserial URL; needed only if several boards could be meant")
     parser.add_argument("--key-file", type=Path, help="keys the board has, or is to be given (python -m hil key make makes them)")
     parser.add_argument("--replace-main", action="store_true", help="replace another's main.py (it is kept under another name)")
+    parser.add_argument("--patience", type=float, default=pump.BACK_S, help="seconds in which a board is back from a reset (%(default).0f)")
     try:
         flash(parser.parse_args())
     except (FlashError, BenchError, firmware_files.FilesError) as error:

@@ -125,11 +125,14 @@ class _Replay:
 
 
 def _load_sample(pump, sample, state):
-    """The newer of sample and saved state is the account; what the sample reserved beyond it is uncertain."""
+    """The newer of sample and saved state is the account; what the sample reserved beyond it is uncertain.
+
+    Of the same millisecond the one with more steps is: a state saved for an alarm's sake holds the account of the last minute.
+    """
     kind, values, elapsed = sample
     ledger = pump.ledger
     pump.basal.restore_programmed(values[2], elapsed)
-    if state is None or elapsed > state["at"]:
+    if state is None or (elapsed, values[0]) > (state["at"], ledger.steps["dose"]):
         ledger.steps["dose"], ledger.counts = values[0], values[1]
         ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
         ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]

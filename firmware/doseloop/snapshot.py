@@ -1,5 +1,7 @@
 """The saved state: what pump.py's parts keep over a power cut, all in one dict, in both copies of the journal."""
 
+import json
+
 from doseloop.taper import make_program
 
 
@@ -27,6 +29,11 @@ def dump(pump):
         "battery": pump.battery.dump(),
         "keys": pump.keys.kept,
     }
+
+
+def holds(data, program):
+    """The saved state (as bytes) has exactly this program's lines."""
+    return json.dumps(program.lines).encode() in data
 
 
 def load(pump, state):

@@ -18,8 +18,8 @@ from tools.flashing import FlashError
 from tools.flashing.prompt import Gone, SerialPrompt
 
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
-LISTEN_S = 3.0
-BACK_S = 90.0  # a board's port comes back within seconds of a reset; an emulated one takes longer
+LISTEN_SHARE = 1 / 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
+BACK_S = 90.0  # a board is back within seconds of a reset; an emulated one takes minutes of ours: --patience
 MAY_STOP_FOR_MAINT = ("idle", "stopped")
 
 
@@ -39,13 +39,13 @@ def read_keys(path: Path | None) -> dict[str, bytes]:
         raise FlashError(str(error)) from None
 
 
-def listen(port: str, patience_s: float = LISTEN_S) -> Heard:
-    """Asks who is on the port, without disturbing whoever is."""
+def listen(port: str, patience_s: float = BACK_S) -> Heard:
+    """Asks who is on the port, without disturbing whoever is. patience_s: what the board has to be back from a reset."""
     channel = SerialChannel(port)
     try:
         channel.receive(0.2)  # what lay there
         channel.send(QUESTION)
-        deadline, text = time.monotonic() + patience_s, ""
+        deadline, text = time.monotonic() + patience_s * LISTEN_SHARE, ""
         while time.monotonic() < deadline and "hash=" not in text:
             text += channel.receive(0.2).decode("ascii", "replace")
     finally:
@@ -99,19 +99,19 @@ def open_prompt(port: str, wait_s: float) -> SerialPrompt:
             time.sleep(0.5)
 
 
-def greet(port: str, keys: Mapping[str, bytes]) -> Link:
+def greet(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> Link:
     """A session with the firmware once it has started; FlashError with what the console says if it does not."""
-    deadline, said = time.monotonic() + BACK_S, ""
+    deadline, said = time.monotonic() + patience_s, ""
     while time.monotonic() < deadline:
         with contextlib.suppress(LinkError):
-            heard = listen(port)
+            heard = listen(port, patience_s)
             if heard.fields:
                 return _session(port, keys)
             said = heard.words or said
         if "DOES NOT START" in said:
             break
         time.sleep(0.5)
-    raise FlashError(f"the new firmware is on the board and does not answer. Its console says:\n  {said or 'nothing'}")
+    raise FlashError(f"the new firmware is on the board and does not answer within {patience_s:.0f} s. Its console says:\n  {said or 'nothing'}")
 
 
 def _session(port: str, keys: Mapping[str, bytes]) -> Link:
