@@ -19,12 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 try:
+    from hil.auth import default_keys
     from hil.errors import BenchError
     from tools import firmware_files
     from tools.flashing import FlashError, pump
     from tools.flashing.check import check_board
     from tools.flashing.device import Device
     from tools.flashing.install import Done, Installer
+    from tools.flashing.keys import PUT, put_keys
     from tools.flashing.kinds import KINDS, first_step, kind_of
     from tools.flashing.payload import Payload, compile_board, mpy_cross
     from tools.flashing.ports import attached, find_port
@@ -49,7 +51,7 @@ def flash(options: argparse.Namespace) -> None:
     port = find_port(options.board, options.port, attached())
     prompt = enter(options, port, keys)
     try:
-        payload = install(options, prompt)
+        payload = install(options, prompt, keys)
     except Gone:
         raise
     except FlashError:
@@ -78,7 +80,7 @@ def enter(options: argparse.Namespace, port: str, keys: dict[str, bytes]) -> Pro
         raise FlashError(f"{text}{first_step(board)}\n({gone})") from None
 
 
-def install(options: argparse.Namespace, prompt: Prompt) -> Payload:
+def install(options: argparse.Namespace, prompt: Prompt, keys: dict[str, bytes]) -> Payload:
     kind = KINDS[options.board]
     device = Device(prompt, kind.root)
     facts = device.facts()
@@ -89,6 +91,9 @@ def install(options: argparse.Namespace, prompt: Prompt) -> Payload:
         frozen_in(options.board, facts.frozen, payload.content)
     else:
         report(Installer(device, payload, say, options.replace_main).run())
+    if keys != default_keys():
+        new = put_keys(device, payload, keys) == PUT
+        say("the keys of the key file are in the board's journal" if new else "the board has these keys already")
     prompt.reset()
     return payload
 
@@ -119,7 +124,8 @@ def finish(port: str, keys: dict[str, bytes], payload: Payload, patience_s: floa
     say("*IDN? " + " ".join(f"{name}={value}" for name, value in greeting.identity.items()))
     say("clock set; self-test " + " ".join(f"{name}={value}" for name, value in greeting.self_test.items()))
     if greeting.key == "default":
-        say("the DEFAULT key is in force: anybody who reads the source can open every role (this firmware keeps no key of its own yet)")
+        say("the DEFAULT key is in force: it is published, and opens every role. Before the first RUN: python -m hil key make mine.toml,")
+        say("then flash again with --key-file mine.toml, or python -m hil key set mine.toml --target " + port)
     say(f"next: wire it by boards/{greeting.identity['board']}/README.md; then python -m serial.tools.miniterm --eol LF {port}: type STAT?")
 
 
@@ -135,7 +141,7 @@ def main() -> int:
     known = ", ".join(name for name in KINDS if name in firmware_files.board_names())
     parser.add_argument("--board", required=True, help=f"one of {known}")
     parser.add_argument("--port", help="serial port or pyserial URL; needed only if several boards could be meant")
-    parser.add_argument("--key-file", type=Path, help='TOML with operator = "..." and service = "...": the keys of a pump that has its own')
+    parser.add_argument("--key-file", type=Path, help="keys the board has, or is to be given (python -m hil key make makes them)")
     parser.add_argument("--replace-main", action="store_true", help="replace another's main.py (it is kept under another name)")
     parser.add_argument("--patience", type=seconds, default=pump.BACK_S, metavar="S", help="seconds in which a board is back from a reset (%(default).0f)")
     try:

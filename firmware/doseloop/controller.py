@@ -4,13 +4,13 @@ One turn: time, serial line, what is watched, the dosing chain, signals; then th
 keeps the motor driver on, and sleep until the earliest thing that is due.
 """
 
-from doseloop import boot, selftest
-from doseloop.auth import Keys
+from doseloop import boot
 from doseloop.commands import Commands, needs
 from doseloop.deliver import DELIVER
 from doseloop.hal import BOOT_MAINT
 from doseloop.operate import CHANGE
 from doseloop.pump import REPORT_MS, Pump
+from doseloop.selftest import SelfTest
 from doseloop.status import ASK
 from doseloop.treat import TREAT
 from doseloop.units import collect_garbage, const
@@ -33,7 +33,7 @@ class Controller:
         self._hal = hal
         pump = self.pump = Pump(hal)
         pump.watch = Watch(pump)
-        pump.keys = Keys()
+        pump.self_test = SelfTest(pump)
         handlers = {}
         handlers.update(ASK)
         handlers.update(CHANGE)
@@ -47,13 +47,13 @@ class Controller:
         self._signal = 0
         self._turns = 0  # since the garbage was last collected
         boot.restore(pump)
-        selftest.at_start(pump)
+        pump.self_test.start()
 
     def _elapsed(self):
         return self.pump.clock.elapsed
 
     def _handle(self, request):
-        reply = [(name, str(value)) for name, value in self._commands.dispatch(request)]
+        reply = self._commands.dispatch(request)
         if request.verb == "HELLO":
             self.pump.stage = None
         self.pump.refresh()
@@ -64,8 +64,12 @@ class Controller:
             self.rest(self.turn())
 
     def rest(self, wait_ms):
-        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 14 ms)."""
+        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 14 ms).
+        So is flash erased, a block each time: then no record has to wait for it.
+        """
         self._turns += 1
+        if wait_ms >= _LONG_MS and not self.pump.keeper.holding:
+            self._hal.store.tidy()
         if self._turns >= _COLLECT_TURNS and wait_ms >= _LONG_MS:
             self._turns = 0
             collect_garbage()

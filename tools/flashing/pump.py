@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil import auth
+from hil import keys as key_files
 from hil.channel import SerialChannel
-from hil.errors import InputError, LinkError, Refused
+from hil.errors import BenchError, LinkError, Refused
 from hil.link import Link, Patience
-from hil.tables import load_toml
 from tools.flashing import FlashError
 from tools.flashing.prompt import Gone, SerialPrompt
 
@@ -32,14 +32,11 @@ class Heard:
 
 
 def read_keys(path: Path | None) -> dict[str, bytes]:
-    """Keys of the roles from a TOML file (operator = "64 hex digits", service = ...); the default keys without one."""
-    if path is None:
-        return auth.default_keys()
+    """Keys of the roles from a key file, or the default keys."""
     try:
-        found = load_toml(path)
-        return {role: bytes.fromhex(str(found[role])) for role in auth.ROLES}
-    except (InputError, OSError, KeyError, ValueError) as error:
-        raise FlashError(f"{path}: a key file has two lines, operator = and service =, each 64 hex digits in quotes ({error})") from None
+        return key_files.find_keys(path) or auth.default_keys()
+    except (BenchError, OSError) as error:
+        raise FlashError(str(error)) from None
 
 
 def listen(port: str, patience_s: float = BACK_S) -> Heard:
@@ -67,7 +64,10 @@ def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
     link = open_link(port, keys)
     try:
         link.hello()
-        state = link.ask("STAT?")["state"]
+        stat = link.ask("STAT?")
+        state = stat["state"]
+        if stat.get("key") == "default":
+            link.use_keys(auth.default_keys())  # a file that was named holds those it is to have
         if state not in MAY_STOP_FOR_MAINT:
             raise FlashError(
                 f"the pump is delivering (state={state}): flashing would interrupt a therapy. STOP it if that is meant"
@@ -76,8 +76,7 @@ def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
         with contextlib.suppress(LinkError):  # the reset may have taken the answer with it: the prompt will tell
             link.command("MAINT", role=auth.SERVICE)
     except Refused as refused:
-        hint = ". It has keys of its own: give them by --key-file" if refused.code == "AUTH" else ""
-        raise FlashError(f"the pump does not let us in: {refused}{hint}. Nothing was changed") from None
+        raise FlashError(f"the pump does not let us in: {refused}. Nothing was changed") from None
     finally:
         link.channel.close()
 
