@@ -52,7 +52,8 @@ def listen(port: str, patience_s: float = BACK_S) -> Heard:
     finally:
         channel.close()
     fields = dict(re.findall(r"(\w+)=([^\s\"]+)", text)) if "maker=doseloop" in text else {}
-    return Heard(fields, " ".join(text.replace("*IDN?", "").split())[:200])
+    plain = "".join(char if " " <= char <= "~" else " " for char in text.replace("*IDN?", ""))
+    return Heard(fields, " ".join(plain.split())[:200])
 
 
 def open_link(port: str, keys: Mapping[str, bytes], patience: Patience | None = None) -> Link:
