@@ -17,7 +17,7 @@ JOBS ?= 2
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace metrology benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make scenarios  run every scenario under hil/scenarios/"
 	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
+	@echo "make metrology  mass logs with known answers through the bench's metrology: recovered against true (half a minute); build/metrology/"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
@@ -87,6 +88,9 @@ trace: $(VENV)/.dev
 # The rules of the firmware beside the oracle; standard library alone, so any Python from 3.9 on will do (PyPy too).
 campaign:
 	PYTHONPATH=firmware:.:host_tests $(PYTHON_CAMPAIGN) -m campaign -n $(N) --events $(EVENTS) --seed $(SEED) --first $(FIRST) --jobs $(JOBS)
+
+metrology: $(VENV)/.bench
+	$(PY) tools/metrology.py
 
 benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py
