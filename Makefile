@@ -14,10 +14,11 @@ EVENTS ?= 60
 SEED ?= 1
 FIRST ?= 0
 JOBS ?= 2
+SECONDS ?= 60
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace metrology benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign hostile fuzz trace metrology benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +27,8 @@ help:
 	@echo "make scenarios  run every scenario under hil/scenarios/"
 	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
+	@echo "make hostile    N=$(N) hostile lines against the running firmware: no reset, no step, no growth, every answer (a minute; N=1000000: an hour)"
+	@echo "make fuzz       the parsers and handlers fuzzed by coverage for SECONDS=$(SECONDS) with atheris (Linux x86-64, Python 3.11 or newer)"
 	@echo "make metrology  mass logs with known answers through the bench's metrology: recovered against true (half a minute); build/metrology/"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
@@ -50,7 +53,7 @@ $(PY):
 		echo "no virtual environment could be made: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 
 # One stamp for each set of dependencies; a change of pyproject.toml installs them again.
-$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "installing what '$*' needs into $(VENV)"
 	@$(PY) -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
@@ -58,6 +61,7 @@ EXTRAS_bench := bench
 EXTRAS_dev := bench,dev
 EXTRAS_pico := bench,pico
 EXTRAS_mutation := bench,dev,mutation
+EXTRAS_fuzz := bench,dev,fuzz
 
 bench: $(VENV)/.bench
 	$(PY) -m hil run $(SCENARIO) --target unix --out $(OUT)
@@ -91,6 +95,16 @@ campaign:
 
 metrology: $(VENV)/.bench
 	$(PY) tools/metrology.py
+
+# Hostile lines against the firmware as it runs, on the unix port; the same SEED makes the same lines.
+hostile: $(VENV)/.dev
+	$(PY) -m tools.hostile -n $(N) --seed $(SEED)
+
+# New inputs go to build/fuzz/corpus; python -m fuzz.keep takes over what reached something new.
+fuzz: $(VENV)/.fuzz
+	@mkdir -p build/fuzz/corpus
+	PYTHONPATH=firmware:.:host_tests $(PY) -m fuzz -max_total_time=$(SECONDS) -max_len=600 -verbosity=0 -print_final_stats=1 \
+		-artifact_prefix=build/fuzz/ build/fuzz/corpus host_tests/fuzz/corpus
 
 benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hil import result
+from hil import provenance
 from hil.errors import BenchError, BenchUnusable
 from hil.instruments import Reading
 from hil.instruments.diagnostics import Diagnosis, diagnose
@@ -48,7 +48,7 @@ class Runner:
     def __post_init__(self) -> None:
         evidence = self.bench.target.evidence
         self.outcome = Outcome(self.plan.title, evidence, self.bench.target.name, self.plan.conditions)
-        self.outcome.versions = {**result.versions(), **self.bench.identity}
+        self.outcome.versions = {**provenance.of_host(), **self.bench.identity}
 
     def play(self) -> Outcome:
         """All parts; a part that the pump refuses or breaks off is missing, and the next one goes on."""

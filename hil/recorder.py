@@ -31,6 +31,8 @@ class Recorder:
         self._first: Counts | None = None
         self._true_zero_nl = 0.0
         self._tip_zero_ng = 0.0
+        self._ledger_ng: float | None = None  # dose since the refill, as the pump said last
+        self._dose_ng = 0.0  # since zero, refills and all
         self.refills: list[tuple[int, int]] = []  # (virtual us, mcg/mL as declared)
         self._open: dict[str, AlarmSpan] = {}
         self._pin_base: tuple[int, int] | None = None
@@ -119,6 +121,7 @@ class Recorder:
         if self.expectation is None or self.zero_ms is None:
             return stat
         counts, weighed = self._pump.counts(), self.balance()
+        self._follow_dose(leading_int(stat.get("refill", "0")))
         self.result.uncertain_nl = float(counts.uncertain - self._zero().uncertain)
         now_us = self._target.now_ms() * 1000
         self.result.samples.append(
@@ -136,9 +139,16 @@ class Recorder:
                 alarms=leading_int(stat.get("alarms", "0")),
                 programmed_ng=self.expectation.dose_ng(now_us),
                 tip_ng=self.tip_ng(),
+                ledger_ng=self._dose_ng,
             )
         )
         return stat
+
+    def _follow_dose(self, since_refill_ng: int) -> None:
+        """The pump counts anew from each refill."""
+        last = since_refill_ng if self._ledger_ng is None else self._ledger_ng
+        self._dose_ng += since_refill_ng - last if since_refill_ng >= last else since_refill_ng
+        self._ledger_ng = since_refill_ng
 
     def _true_nl(self) -> float | None:
         """What the simulated rig really gave; nobody knows that of a real one."""

@@ -83,12 +83,9 @@ def test_too_few_points_one_size_and_no_growth_are_refused():
 
 
 def some_record(**other):
-    given = {
-        "pump": "U1", "date": "2027-05-03", "tube": "T-1", "tube_hours": 5, "steps_per_ml": 100_000, "expanded_percent": 0.1,
-        "intercept_nl": 1.0, "spread_ppm": 500, "points": 6, "rate_min_nl_h": 1000, "rate_max_nl_h": 10**7, "expires_hours": 2000, "expires_ul": 60_000,
-        "evidence": "SIMULATED", "details": {},
-    }  # fmt: skip
-    return record.Record(**{**given, **other})
+    kept = dict(pump="U1", date="2027-05-03", tube="T-1", tube_hours=5, steps_per_ml=100_000, expanded_percent=0.1, evidence="SIMULATED")
+    more = dict(intercept_nl=1.0, spread_ppm=500, points=6, rate_min_nl_h=1000, rate_max_nl_h=10**7, expires_hours=2000, expires_ul=60_000)
+    return record.Record(**{**kept, **more, "details": {}, **other})
 
 
 def test_a_kept_calibration_is_never_written_over_and_the_last_of_a_pump_is_found(tmp_path):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hil.charts import BALANCE, LEDGER, STYLE
+from hil.chart import BALANCE, LEDGER, STYLE
 from hil.metrology.bolus import BolusResult
 from hil.metrology.figure import Figure as Judged
 from hil.metrology.flow import FlowResult, Point

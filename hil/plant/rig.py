@@ -92,6 +92,7 @@ class Rig:
         self.thermometer = Thermometer(self.config)
         self.enable_until_us = -1  # the driver drops out after this instant
         self.free_flow_nl_h = 0.0  # past the rotor, seen by no witness
+        self.buzzer_dead = False
         self.active_faults: dict[str, dict[str, Any]] = {}
         self._settled_us = 0
         self._settled_nl = self.head.volume_nl(0.0)
@@ -153,6 +154,11 @@ class Rig:
             shown_s,
             shown_ms,
         )
+
+    @property
+    def converter_sound(self) -> bool:
+        """Whether the converter reads a voltage that is known beforehand as what it is."""
+        return self.battery.stuck_mv is None
 
     def battery_mv(self) -> int:
         """What the converter reads."""
