@@ -18,7 +18,7 @@ SECONDS ?= 60
 BOARD ?= pico
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make faults     46 faults of the device, alone and two at once, at three rates: each found in time, the pump's answer right (2 minutes)"
 	@echo "make kill       kill the pump's process, its host, the bytes on its line and its cable, 1,000 times and more; SHARE=1: a fixed part"
 	@echo "make fuzz-files N=2000  files that people give, made wrong in every way: a sentence and exit 2, and nothing written elsewhere"
+	@echo "make metrology  mass logs with known answers through the bench's metrology: recovered against true (half a minute); build/metrology/"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
@@ -101,6 +102,9 @@ faults: $(VENV)/.bench
 # The rules of the firmware beside the oracle; standard library alone, so any Python from 3.9 on will do (PyPy too).
 campaign:
 	PYTHONPATH=firmware:.:host_tests $(PYTHON_CAMPAIGN) -m campaign -n $(N) --events $(EVENTS) --seed $(SEED) --first $(FIRST) --jobs $(JOBS)
+
+metrology: $(VENV)/.bench
+	$(PY) tools/metrology.py
 
 # Hostile lines against the firmware as it runs, on the unix port; the same SEED makes the same lines.
 hostile: $(VENV)/.dev
