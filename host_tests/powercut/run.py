@@ -19,8 +19,9 @@ _PLACE = 64
 
 
 class Campaign:
-    def __init__(self, kind, seconds):
+    def __init__(self, kind, seconds, plant=lambda: None):
         self.kind = kind
+        self.plant = plant
         self.seconds = seconds
         self.cuts = self.faults = self.torn = 0
 
@@ -32,6 +33,7 @@ class Campaign:
         self.image = flash.image()
         self.told = Told(flash)
         follow(rig, self.told)
+        self.plant()
         story.tell(rig)
         self.ops = flash.ops
         self.told.flash = None
@@ -109,9 +111,7 @@ class Campaign:
 
 
 def main(kind, first, count, stride, seconds, plant=None):
-    if plant:
-        plants.PLANTS[plant]()
-    campaign = Campaign(kind, int(seconds))
+    campaign = Campaign(kind, int(seconds), plants.PLANTS[plant] if plant else lambda: None)
     campaign.record()
     print("ops", len(campaign.ops))
     campaign.run(int(first), int(count), int(stride))
