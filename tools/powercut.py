@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -63,7 +64,7 @@ class Part:
 
 
 class Campaign:
-    def __init__(self, bar: tqdm[None]) -> None:
+    def __init__(self, bar: tqdm[Any]) -> None:
         self.totals = {store: Totals() for store in STORES}
         self._bar = bar
         self._lock = threading.Lock()
@@ -117,7 +118,7 @@ def run(stores: list[str], stride: int, again: int, jobs: int, plant: str | None
     counts = {store: operations(store, plant) for store in stores}
     parts = [part for store in stores for part in parts_of(store, counts[store], stride, again, plant)]
     expected = sum(-(-count // stride) for count in counts.values()) * WAYS * (1 + again)
-    with tqdm(total=expected, unit=" cuts", desc="SIMULATED", mininterval=1, disable=None) as bar:
+    with tqdm(total=expected, unit=" cuts", desc="SIMULATED", mininterval=1, disable=not sys.stderr.isatty()) as bar:
         campaign = Campaign(bar)
         with ThreadPoolExecutor(jobs) as pool:
             for done in [pool.submit(campaign.run, part) for part in parts]:

@@ -24,7 +24,6 @@ sys.path.insert(0, str(ROOT / "firmware"))
 
 from doseloop.journal import Journal  # noqa: E402 - after the path is set
 from doseloop.region import BLOCK, RegionStore  # noqa: E402
-
 from hil import auth  # noqa: E402
 from hil.errors import BenchError  # noqa: E402
 from hil.link import Link, Patience  # noqa: E402
@@ -91,8 +90,9 @@ class Pico:
         self.chip = self.target.chip
 
     def link(self) -> Pump:
-        link = Link(self.target.channel(), wall=self.target.unix_s, patience=PATIENT, keys=auth.default_keys(), clock=self.target.clock_s, seed=1)
-        return Pump(link, self.target.unix_s)
+        target = self.target
+        link = Link(target.channel(), wall=target.unix_s, patience=PATIENT, keys=auth.default_keys(), clock=target.clock_s, seed=1)
+        return Pump(link, target.unix_s)
 
     @property
     def flash(self) -> bytearray:
@@ -106,6 +106,8 @@ class Pico:
 def play(pico: Pico, told: Callable[[str], None]) -> Story:
     """From a new board to one that runs, with a bolus, a refill, a program, a clock set and a stop."""
     scenario = load_scenario(find_scenario(SCENARIO))
+    history, program = scenario.history, scenario.program
+    assert history is not None and program is not None, "the story is that of a therapy taken over"
     pico.target.start()
     pump = pico.link()
     pump.open()
@@ -120,10 +122,10 @@ def play(pico: Pico, told: Callable[[str], None]) -> Story:
         told(f"{name}: {len(story.operations)} flash operations")
 
     scene("clock", lambda: pump.set_time(int(pico.target.unix_s()), 60))
-    scene("taken over", lambda: pump.take_over(scenario.history, scenario.program, scenario.program.conc_mcg_ml))
+    scene("taken over", lambda: pump.take_over(history, program, program.conc_mcg_ml))
     scene("running", pump.run)
     scene("basal", lambda: pico.target.advance_to(pico.target.now_ms() + 4_000))
-    scene("refill", lambda: pump.link.command("RES:REFILL", refill(scenario.program.conc_mcg_ml)))
+    scene("refill", lambda: pump.link.command("RES:REFILL", refill(program.conc_mcg_ml)))
     scene("phase", lambda: pump.link.command("THER:PHASE", {"phase": "maintenance"}))
     scene("stopped", lambda: pump.link.command("STOP", {}))
     scene("running again", pump.run)
@@ -229,5 +231,6 @@ def campaign(cuts: int, jobs: int) -> int:
             found += faults
     for text in islice(found, 20):
         print(f"  {text}")
-    print(f"EMULATED: {len(chosen)} cuts at {len(_story.operations)} flash operations, {len(found)} faults; {time.monotonic() - began:.0f} s")
+    took = time.monotonic() - began
+    print(f"EMULATED: {len(chosen)} cuts at {len(_story.operations)} flash operations, {len(found)} faults; {took:.0f} s")
     return 1 if found or not chosen else 0

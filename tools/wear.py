@@ -20,7 +20,7 @@ from hil.targets.process import find_micropython  # noqa: E402
 SCRIPT = ROOT / "host_tests" / "powercut" / "wear.py"
 HEAP = "64m"
 NAMES = {"region": "bare blocks", "files": "littlefs"}
-RATES = {"1 mL/h": (24, 12), "1 mL/day": (1, 72)}  # mL a day, hours of the run (a reservoir holds 20 mL)
+RATES = {"1 mL/h": (24, 12), "1 mL/day": (1, 360)}  # mL a day, hours of the run (a reservoir holds 20 mL)
 CYCLES = (100_000, 10_000)
 DAYS_A_YEAR = 365
 

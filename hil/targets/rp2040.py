@@ -176,7 +176,7 @@ class Chip(BaseDevice):  # type: ignore[misc, unused-ignore] # without rp2040py 
         correct(self.mcu, usb_poll_us)
         self.hear: Callable[[bytes], None] = lambda data: None
         self.told_reset: Callable[[Any], None] = lambda cause: None
-        self.told_flash: Callable[[bytes], None] = lambda command: None  # of each erase and each page, before it is done: as the flash chip gets it
+        self.told_flash: Callable[[bytes], None] = lambda command: None  # of each erase and page, before it is done
         self.feed: Callable[[], None] = lambda: None  # asked often: what came for the line meanwhile
         self.hung = False
         self._flash = flash

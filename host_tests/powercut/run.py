@@ -1,7 +1,7 @@
 """Use: micropython run.py STORE FIRST COUNT STRIDE SECONDS [PLANT]: cuts at every STRIDEth operation of the story, from FIRST on.
 
-STORE: files or region. SECONDS: for each start after a cut, so many further cuts in it. Prints `ops N` (the story's), `cuts N` as it goes, a line
-`FAULT ...` for each thing that is wrong, and at last `end CUTS FAULTS TORN`.
+STORE: files or region. SECONDS: for each start after a cut, so many further cuts in it. Prints `ops N` (the story's), `cuts N` as it
+goes, a line `FAULT ...` for each thing that is wrong, and at last `end CUTS FAULTS TORN`.
 """
 
 import sys
@@ -95,7 +95,7 @@ class Campaign:
 
     def _is_torn(self, flash, n):
         """The cut has left a part of a record: seen on the flash itself, place by place."""
-        if self.kind != "region" or not any([before <= n < after for before, after, _, _, _ in self.told.appends]):
+        if self.kind != "region" or not [each for each in self.told.appends if each[0] <= n < each[1]]:
             return False
         at, new = self.ops[n]
         if len(new) == 4096:
