@@ -16,9 +16,12 @@ FIRST ?= 0
 JOBS ?= 2
 SECONDS ?= 60
 BOARD ?= pico
+STRIDE ?= 1
+AGAIN ?= 3
+CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +40,9 @@ help:
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
+	@echo "make powercut   the firmware's flash loses power at every operation of a story, three ways, and again in each start that follows (23,640 cuts)"
+	@echo "make powercut BOARD=emulated  the same on an emulated Pico's flash, CUTS=$(CUTS) cuts"
+	@echo "make wear       erases a day of the journal at 1 mL/h and 1 mL a day, and the years that makes"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
 	@echo "make equal BOARD=unix32    the same on the unix port built for 32 bits: small ints of 31 bits, single floats, as on a Pico"
 	@echo "make equal BOARD=emulated  a fixed share of it on an emulated Pico (5 minutes; all of it, SHARE=100, takes 5 hours)"
@@ -133,6 +139,13 @@ mutation-ci: $(VENV)/.mutation
 
 equal: $(VENV)/.$(if $(filter emulated unix32,$(BOARD)),pico,bench)
 	$(PY) tools/equal.py $(addprefix --on ,$(filter emulated unix32,$(BOARD))) $(addprefix --share ,$(SHARE))
+
+# STRIDE=N: at every Nth operation only. AGAIN=N: further cuts in each start that follows one.
+powercut: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
+	$(PY) tools/powercut.py --jobs $(JOBS) $(if $(filter emulated,$(BOARD)),--board emulated --cuts $(CUTS),--stride $(STRIDE) --again $(AGAIN))
+
+wear: $(VENV)/.bench
+	$(PY) tools/wear.py
 
 image: $(VENV)/.pico
 	$(PY) tools/image.py --board $(BOARD)
