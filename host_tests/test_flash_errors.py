@@ -309,7 +309,8 @@ class Talker:
         heard = b""
         while data := os.read(self.master, 5000):
             heard += data
-            for mark, says in ((b"\x05A\x01", b"R\x00"), (b"\x01", b"raw REPL; CTRL-B to exit\r\n>"), (b"\x04", b"OK" + self._answer + b">")):
+            says_of = {b"\x05A\x01": b"R\x00", b"\x01": b"raw REPL; CTRL-B to exit\r\n>", b"\x04": b"OK" + self._answer + b">"}
+            for mark, says in says_of.items():
                 if mark in heard:
                     os.write(self.master, says)
                     heard = b""

@@ -113,7 +113,8 @@ def greet(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> L
         if "DOES NOT START" in said:
             break
         time.sleep(0.5)
-    raise FlashError(f"the new firmware is on the board and does not answer within {patience_s:.0f} s. Its console says:\n  {said or 'nothing'}")
+    silent = f"the new firmware is on the board and does not answer within {patience_s:.0f} s"
+    raise FlashError(f"{silent}. Its console says:\n  {said or 'nothing'}")
 
 
 def _session(port: str, keys: Mapping[str, bytes]) -> Link:
