@@ -41,6 +41,8 @@ def _why_not_opened(url: str, error: Exception) -> str:
         return f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`"
     if "Resource temporarily unavailable" in text or "busy" in text.lower():
         return f"{url}: busy, another program has this serial port open; close it first"
+    if "Inappropriate ioctl" in text or "Is a directory" in text:
+        return f"{url}: is no serial port; list them with `python -m serial.tools.list_ports`"
     if "ermission" in text:
         return f"{url}: not permitted; add yourself to the port's group (often dialout)"
     return f"{url}: cannot be opened: {text}"
