@@ -26,6 +26,7 @@ ALARMS = (
 )  # fmt: skip
 
 
+MOST_BITS = 64  # of a whole number
 MOST_BYTES = 1_000_000  # of a file that a person wrote; the longest that is shipped has 11 kB
 
 
@@ -34,9 +35,21 @@ def load_toml(path: Path) -> dict[str, Any]:
     text = _text(path)
     try:
         content: dict[str, Any] = tomllib.loads(text)
+        _refuse_endless(content, "")
         return content
+    except InputError as error:
+        raise error.in_file(path) from None
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise InputError("", f"is no valid TOML: {_short(error)}", path) from None
+
+
+def _refuse_endless(value: object, where: str) -> None:
+    """A number that nobody means, and that Python may not even write out, is refused before anything reckons with it."""
+    if isinstance(value, int) and abs(value) >= 1 << MOST_BITS:
+        raise InputError(where, "is a number beyond all use")
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in entries:
+        _refuse_endless(entry, inside(where, key))
 
 
 def _text(path: Path) -> str:
