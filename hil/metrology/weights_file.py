@@ -141,7 +141,8 @@ class _Clock:
                 self._read = self._kind(cell)
             value = self._read(cell)
         except (ValueError, OverflowError):
-            raise InputError(f"line {number}", f"{shown(cell)} is no time: seconds under t_s, or like 2027-05-03T08:00:00 or 08:00:00") from None
+            problem = f"{shown(cell)} is no time: seconds under t_s, or like 2027-05-03T08:00:00 or 08:00:00"
+            raise InputError(f"line {number}", problem) from None
         if not np.isfinite(value):
             raise InputError(f"line {number}", f"{shown(cell)} is no time")
         if self._zero is None:
