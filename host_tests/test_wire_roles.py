@@ -115,7 +115,7 @@ def test_a_code_counts_how_often_the_numbers_of_its_session_began_anew(operator,
     for _ in range(laps):
         operator.wire._expected = 9999  # as after so many questions
         assert operator.reply(">9999 STAT?").ok
-    assert operator.reply(">0001 STAT?").ok
+        assert operator.reply(">0001 STAT?").ok
     assert operator.reply(recorded).code == "AUTH"
     body = f">0003 RUN sess={operator.sess}"
     assert operator.reply(f"{body} mac={line_mac(default_key('operator'), session_tag(operator.sess, laps), body)}").ok
