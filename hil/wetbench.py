@@ -18,6 +18,7 @@ from hil.errors import BenchError, BenchUnusable
 from hil.instruments import BalanceError, BalanceGone, BalanceModel, Reading, SimulatedBalance, open_balance
 from hil.instruments.balance import Balance
 from hil.instruments.gravimetry import mean_of
+from hil.keys import find_keys
 from hil.link import Link
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
@@ -92,7 +93,8 @@ class WetBench:
         self.target.start()
         clock = HostClock()
         wall = self.target.unix_s if self.target.virtual else clock
-        self.link = Link(self.target.channel(), log=self._log, wall=wall, seed=self.place.seed, clock=self.target.clock_s)
+        keys = find_keys(None) if self.rig is None else None
+        self.link = Link(self.target.channel(), log=self._log, wall=wall, seed=self.place.seed, keys=keys, clock=self.target.clock_s)
         self.pump = Pump(self.link, wall)
         told = self.pump.open()
         self.target.told_board(told.get("board", ""))
