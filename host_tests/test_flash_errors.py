@@ -309,7 +309,8 @@ class Talker:
         heard = b""
         while data := os.read(self.master, 5000):
             heard += data
-            for mark, says in ((b"\x05A\x01", b"R\x00"), (b"\x01", b"raw REPL; CTRL-B to exit\r\n>"), (b"\x04", b"OK" + self._answer + b">")):
+            raw, script = b"raw REPL; CTRL-B to exit\r\n>", b"OK" + self._answer + b">"
+            for mark, says in ((b"\x05A\x01", b"R\x00"), (b"\x01", raw), (b"\x04", script)):
                 if mark in heard:
                     os.write(self.master, says)
                     heard = b""
@@ -361,6 +362,31 @@ def test_a_folder_or_a_file_where_another_is_expected_never_ends_in_a_traceback(
             device.do(f"_dirs('/{name}/x')")
         with contextlib.suppress(FlashError):
             install(on_board, firmware(1))
+
+
+class Answers:
+    """A link to a pump whose SELF? answers these, one after the other; the last again and again."""
+
+    def __init__(self, *tests):
+        self._tests = list(tests)
+
+    def ask(self, verb):
+        if verb != "SELF?":
+            return {"hash": "h", "key": "default"}
+        return self._tests.pop(0) if len(self._tests) > 1 else self._tests[0]
+
+    def command(self, verb, fields):
+        pass
+
+
+def test_the_self_test_is_waited_for_and_each_part_that_is_not_good_is_named(monkeypatch):
+    monkeypatch.setattr(pump.time, "sleep", lambda s: None)
+    waits, passed = {"code": "wait", "tone": "none", "code_ago": "0s"}, {"code": "pass", "tone": "none", "code_ago": "1s"}
+    assert pump.check_started(Answers(waits, waits, passed), "h", 0, 0).self_test == {"code": "pass", "tone": "none"}
+    with pytest.raises(FlashError, match=r"self-test says code=FAIL storage=damaged:"):
+        pump.check_started(Answers(waits, {"code": "FAIL", "storage": "damaged", "tone": "none"}), "h", 0, 0)
+    with pytest.raises(FlashError, match=r"self-test says code=wait:"):
+        pump.check_started(Answers(waits), "h", 0, 0, 0.0)
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/tmp"])

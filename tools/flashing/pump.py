@@ -20,6 +20,7 @@ from tools.flashing.prompt import Gone, SerialPrompt
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
 LISTEN_SHARE = 1 / 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
 BACK_S = 90.0  # a board is back within seconds of a reset; an emulated one takes minutes of ours: --patience
+WAIT, GOOD = "wait", ("pass", "none")  # of SELF?; none: this board has no way to tell
 MAY_STOP_FOR_MAINT = ("idle", "stopped")
 
 
@@ -105,7 +106,8 @@ def greet(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> L
         if "DOES NOT START" in said:
             break
         time.sleep(0.5)
-    raise FlashError(f"the new firmware is on the board and does not answer within {patience_s:.0f} s. Its console says:\n  {said or 'nothing'}")
+    silent = f"the new firmware is on the board and does not answer within {patience_s:.0f} s"
+    raise FlashError(f"{silent}. Its console says:\n  {said or 'nothing'}")
 
 
 def _session(port: str, keys: Mapping[str, bytes]) -> Link:
@@ -123,14 +125,24 @@ class Greeting:
     key: str
 
 
-def check_started(link: Link, content: str, unix_s: int, offset_min: int) -> Greeting:
+def settled_self_test(link: Link, patience_s: float) -> dict[str, str]:
+    """Part -> word of SELF?, once all parts have been looked at: the code takes some seconds. After the patience, what there is."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = {name: word for name, word in link.ask("SELF?").items() if not name.endswith("_ago")}
+        if WAIT not in found.values() or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.5)
+
+
+def check_started(link: Link, content: str, unix_s: int, offset_min: int, patience_s: float = BACK_S) -> Greeting:
     """The clock is set, the hash is the one installed, the self-test passed; else FlashError."""
     identity = link.ask("*IDN?")
     if identity.get("hash") != content:
         raise FlashError(f"the board runs hash={identity.get('hash')}, installed was {content}: is another firmware frozen in its image?")
     link.command("TIME", {"set": f"{unix_s}s", "offset": f"{offset_min}min"})
-    self_test = link.ask("SELF?")
-    failed = [f"{name}={value}" for name, value in self_test.items() if value == "FAIL"]
+    self_test = settled_self_test(link, patience_s)
+    failed = [f"{name}={word}" for name, word in self_test.items() if word not in GOOD]
     if failed:
         raise FlashError(
             f"the new firmware runs, but its self-test says {' '.join(failed)}: no bolus until it passes."
