@@ -57,7 +57,7 @@ def test_several_boards_are_listed_with_the_option_that_chooses():
 @pytest.mark.parametrize("board", KINDS)
 def test_a_board_of_each_kind_is_taken_for_what_it_is_and_for_no_other(board):
     kind = KINDS[board]
-    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    facts = Facts("micropython", kind.least, kind.platform, f"Some board with {kind.chip}", 0x1306, "")
     check_board(board, facts)
     for other in set(KINDS) - {board}:
         with pytest.raises(FlashError, match=f"not a {other} .*say --board {board}"):
@@ -78,8 +78,11 @@ def test_a_board_that_will_not_do_is_told_what_it_is(change, words):
         check_board("pico", Facts(**{**vars(GOOD), **change}))
 
 
-def test_the_least_version_itself_is_new_enough():
-    check_board("pico", GOOD)
+def test_an_esp32_needs_the_micropython_that_counts_pulses():
+    kind = KINDS["esp32"]
+    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    with pytest.raises(FlashError, match=r"1\.25\.0 is too old, 1\.26\.0 or newer"):
+        check_board("esp32", facts)
 
 
 def test_a_board_that_cannot_be_flashed_is_named_with_those_that_can():
