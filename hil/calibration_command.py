@@ -115,7 +115,8 @@ def show(found: Fit, run: Run, told: Callable[[str], None]) -> None:
 
 
 def _belongs(bench: WetBench, run: Run, args: argparse.Namespace) -> None:
-    uid = bench.pump.identity().get("uid", "unknown")
+    simulated = f"simulated rig, seed {bench.place.seed}"  # its pump is a new one with every start
+    uid = simulated if bench.rig is not None else bench.pump.identity().get("uid", "unknown")
     if run.pump and run.pump != uid:
         raise InputError("--continue", f"the kept run is of pump {run.pump}, this is {uid}: begin anew without --continue")
     if args.go_on and args.tube and args.tube != run.tube:

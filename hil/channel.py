@@ -31,12 +31,12 @@ def open_serial(url: str, baud: int = 115200, timeout_s: float = 0.0) -> Any:
         return serial.serial_for_url(url, baudrate=baud, timeout=timeout_s, exclusive=True)
     except FileNotFoundError:
         raise LinkError(f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`") from None
-    except (serial.SerialException, OSError, ValueError, TypeError) as error:
+    except Exception as error:  # a URL handler of pyserial raises whatever its parser does: re.error, KeyError, ValueError
         raise LinkError(_why_not_opened(url, error)) from error
 
 
 def _why_not_opened(url: str, error: Exception) -> str:
-    text = str(error)
+    text, url = str(error), ascii(url[:200])[1:-1]
     if "No such file" in text:
         return f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`"
     if "Resource temporarily unavailable" in text or "busy" in text.lower():

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from hil.channel import SerialLog
 from hil.errors import BenchError, BenchUnusable
-from hil.instruments import BalanceError, BalanceModel, Reading, SimulatedBalance, open_balance
+from hil.instruments import BalanceError, BalanceGone, BalanceModel, Reading, SimulatedBalance, open_balance
 from hil.instruments.balance import Balance
 from hil.instruments.gravimetry import mean_of
 from hil.link import Link
@@ -61,6 +61,7 @@ class WetBench:
         self.place = place
         self.lost: list[str] = []  # every time the balance went away, in words
         self._lost_s: list[float] = []  # and when
+        self._away = False
         self.identity: dict[str, str] = {}
         self._told = told
         self.target = self._make_target(place)
@@ -142,15 +143,21 @@ class WetBench:
     def weigh(self, what: str = "") -> Reading | None:
         """A mean of some readings; None and a word to the person if the balance gives none."""
         try:
-            if self._balance is None:
-                self._balance = open_balance(self._url, clock=self.now_s)
-                self._told("the balance is back")
+            self._balance = self._balance or self._reopened()
             found = mean_of([self._balance.read() for _ in range(REPEATS)])
         except BalanceError as error:
             self._lose(error)
             return None
+        if self._away:
+            self._told("the balance is back")
+            self._away = False
         self._write(found, what)
         return found
+
+    def _reopened(self) -> Balance:
+        if self.simulated is not None and not self.simulated.plugged:
+            raise BalanceGone(f"balance on {self._url}: it is still unplugged")
+        return open_balance(self._url, clock=self.now_s)
 
     def weigh_surely(self, what: str) -> Reading:
         """The same where nothing can go on without it."""
@@ -160,10 +167,12 @@ class WetBench:
         return found
 
     def _lose(self, error: BalanceError) -> None:
-        if self._balance is not None:
+        if not self._away:
             self._told(f"{error} (the run goes on; what is not weighed will be marked so)")
-            self._balance.close()
             self.lost.append(str(error))
+        if self._balance is not None:
+            self._balance.close()
+        self._away = True
         self._lost_s.append(self.now_s())
         self._balance = None
 

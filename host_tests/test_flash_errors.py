@@ -312,8 +312,8 @@ class Talker:
         heard = b""
         while data := os.read(self.master, 5000):
             heard += data
-            raw, script = b"raw REPL; CTRL-B to exit\r\n>", b"OK" + self._answer + b">"
-            for mark, says in ((b"\x05A\x01", b"R\x00"), (b"\x01", raw), (b"\x04", script)):
+            says_of = {b"\x05A\x01": b"R\x00", b"\x01": b"raw REPL; CTRL-B to exit\r\n>", b"\x04": b"OK" + self._answer + b">"}
+            for mark, says in says_of.items():
                 if mark in heard:
                     os.write(self.master, says)
                     heard = b""

@@ -143,8 +143,8 @@ def main() -> int:
     parser.add_argument("--port", help="serial port or pyserial URL; needed only if several boards could be meant")
     parser.add_argument("--key-file", type=Path, help="keys the board has, or is to be given (python -m hil key make makes them)")
     parser.add_argument("--replace-main", action="store_true", help="replace another's main.py (it is kept under another name)")
-    help_patience = "seconds in which a board is back from a reset (%(default).0f)"
-    parser.add_argument("--patience", type=seconds, default=pump.BACK_S, metavar="S", help=help_patience)
+    back = "seconds until a board is back from a reset (%(default).0f)"
+    parser.add_argument("--patience", type=seconds, default=pump.BACK_S, metavar="S", help=back)
     try:
         flash(parser.parse_args())
     except (FlashError, BenchError, firmware_files.FilesError) as error:

@@ -29,6 +29,7 @@ TIME_NAMES = ("t", "time", "timestamp", "date", "datetime", "elapsed")
 MASS_NAMES = ("mass", "weight", "net", "m", "w", "value")
 DAY_S = 86_400.0
 MOST_LINES = 5_000_000
+MOST_G = 1e5
 VALUE = re.compile(r"^([+-]?\s*[0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ]*)$")
 
 
@@ -123,7 +124,10 @@ def _mass(cell: str, unit: str, number: int) -> float:
     if given not in GRAMS:
         problem = f"is in {given!r}" if given else "has no unit"
         raise InputError(f"line {number}", f"{cell!r} {problem}: name the column mass_g, mass_mg or mass_kg")
-    return float(found[1].replace(" ", "")) * GRAMS[given]
+    grams = float(found[1].replace(" ", "")) * GRAMS[given]
+    if abs(grams) > MOST_G:
+        raise InputError(f"line {number}", f"{cell!r} is no weight of a laboratory balance")
+    return grams
 
 
 class _Clock:

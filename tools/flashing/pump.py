@@ -77,9 +77,16 @@ def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
         with contextlib.suppress(LinkError):  # the reset may have taken the answer with it: the prompt will tell
             link.command("MAINT", role=auth.SERVICE)
     except Refused as refused:
-        raise FlashError(f"the pump does not let us in: {refused}. Nothing was changed") from None
+        raise FlashError(f"the pump does not let us in: {refused}. Nothing was changed{_way_in(refused)}") from None
     finally:
         link.channel.close()
+
+
+def _way_in(refused: Refused) -> str:
+    """For a pump whose keys are damaged: only hands at the board get it to its prompt."""
+    if refused.code != "KEY_LOST":
+        return ""
+    return ". Put a bare MicroPython on the board as if it were new (its files stay), then flash again with --key-file"
 
 
 def open_prompt(port: str, wait_s: float) -> SerialPrompt:
