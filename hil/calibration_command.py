@@ -17,6 +17,8 @@ from hil.calibration.points import Run, Wanted
 from hil.calibration.procedure import Procedure
 from hil.errors import BenchError, InputError, Refused
 from hil.instruments.opening import HELP
+from hil.key_commands import KEY_HELP
+from hil.keys import find_keys
 from hil.metrology_commands import add_conditions, conditions_of
 from hil.quantity import quantity, whole_units
 from hil.targets.process import one_core
@@ -54,6 +56,7 @@ def add(commands: Any) -> None:
         "--keep", type=Path, default=Path("calibrations"), help="folder the calibrations are kept in (default: calibrations)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
+    parser.add_argument("--key-file", type=Path, help=KEY_HELP)
     add_conditions(parser)
     parser.set_defaults(do=_calibrate)
 
@@ -64,7 +67,8 @@ def _calibrate(args: argparse.Namespace) -> int:
         raise InputError("--redo", "goes with --continue: there is no run yet")
     wanted = _wanted(args) if kept is None else kept.wanted
     _check(args)
-    with one_core(), WetBench(Place(args.target, args.balance, args.out, args.seed)) as bench:
+    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file))
+    with one_core(), WetBench(place) as bench:
         return calibrate(bench, args, kept or Run("", _tube(args.tube), conditions_of(args), wanted), asked=_ask)
 
 
