@@ -26,19 +26,58 @@ ALARMS = (
 )  # fmt: skip
 
 
+MOST_BYTES = 1_000_000  # of a file that a person wrote; the longest that is shipped has 11 kB
+
+
 def load_toml(path: Path) -> dict[str, Any]:
     """The file's content; InputError with the line for what is no TOML."""
-    if path.exists() and not path.is_file():
-        raise InputError("", "is no regular file", path)
+    text = _text(path)
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8-sig"))
+        content: dict[str, Any] = tomllib.loads(text)
         return content
-    except FileNotFoundError:
-        raise InputError("", "no such file", path) from None
-    except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
-        raise InputError("", f"cannot be read ({error})", path) from None
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        raise InputError("", f"is no valid TOML: {error}", path) from None
+        raise InputError("", f"is no valid TOML: {_short(error)}", path) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError("", f"is no regular file: {NAME_A_FILE}", path)
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise InputError("", f"no such file: {NAME_A_FILE}", path) from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise InputError("", f"cannot be read ({_short(error)}): {NAME_A_FILE}", str(path)[:200]) from None
+    if len(data) > MOST_BYTES:
+        raise InputError("", f"is longer than {MOST_BYTES:,} bytes, so it is no file of this kind", path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError("", f"is not UTF-8 ({_short(error)}): save it as UTF-8 text", path) from None
+
+
+NAME_A_FILE = "name a TOML file that you may read"
+
+
+def _short(error: Exception) -> str:
+    """Its words without what hangs on them."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.split("; use sys.")[0][:300]
+
+
+def find_file(name: str, places: Iterable[Path], what: str, shipped: Iterable[str]) -> Path:
+    """The first of the places that is a file; InputError that tells a wrong name from a thing that is no file."""
+    try:
+        for place in places:
+            if place.is_file():
+                return place
+        other = Path(name).exists()
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL
+        raise InputError("", f"{name[:60]!r} is no name of a file ({_short(error)})") from None
+    if other:
+        raise InputError("", f"is no regular file: {NAME_A_FILE}", name)
+    raise InputError("", f"there is no file {name[:200]!r} and no shipped {what} of that name ({', '.join(shipped)})")
 
 
 def only_keys(table: Table, allowed: Iterable[str], where: str) -> None:

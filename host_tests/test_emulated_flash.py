@@ -101,7 +101,7 @@ def test_flash_py_goes_on_with_an_installation_that_was_broken_off_and_the_new_f
         sent, kept = map(int, told.groups())
         assert sent + kept == len(new.files) and 1 <= sent <= 8
         assert f"hash={new.content}" in done.stdout
-        assert "self-test storage=pass program=pass battery=pass witness=pass" in done.stdout
+        assert "self-test storage=pass program=pass clock=pass engine=pass witness=pass battery=pass" in done.stdout
         assert "DEFAULT key" in done.stdout
         print(done.stdout)
 

@@ -1,5 +1,6 @@
 """What can go wrong with flashing is told in a sentence or two with what to do next, exit 2, no traceback, and the board stays usable."""
 
+import contextlib
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from flash_rig import LfsBoard, boot, firmware, formatted, install, micropython
 
+from hil.errors import LinkError
 from tools import flash
 from tools.firmware_files import Module
 from tools.flashing import FlashError, payload, prompt, pump
@@ -291,6 +293,87 @@ def test_a_device_that_is_no_micropython_is_told_with_its_own_words(answer, word
     done = run_flash("--board", "pico", "--port", Somebody(answer).port)
     assert done.returncode == 2
     assert words in done.stderr and "is it another device?" in done.stderr and "Traceback" not in done.stderr
+
+
+class Talker:
+    """A raw prompt on a pty that answers every script with the same bytes: output, 0x04, errors, 0x04."""
+
+    def __init__(self, answer):
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self._answer = answer
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        heard = b""
+        while data := os.read(self.master, 5000):
+            heard += data
+            says_of = {b"\x05A\x01": b"R\x00", b"\x01": b"raw REPL; CTRL-B to exit\r\n>", b"\x04": b"OK" + self._answer + b">"}
+            for mark, says in says_of.items():
+                if mark in heard:
+                    os.write(self.master, says)
+                    heard = b""
+                    break
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (b"hello\x04\x04", "'hello', which is no answer"),
+        (b"\xff\xfe\x04\x04", "which is no answer"),
+        (b"(1, 2)\x04\x04", "no MicroPython that can be flashed"),
+        (b"('micropython', None, 'rp2', 7, 'x', 3)\x04\x04", "no MicroPython that can be flashed"),
+        (b"\x04MemoryError: memory allocation failed\r\n\x04", "the board said: MemoryError"),
+        (b"\x04\r\n\x04", "an error without a word"),
+    ],
+)
+def test_a_board_that_answers_nonsense_is_told_in_a_sentence(answer, words):
+    with pytest.raises(FlashError, match=words), contextlib.closing(prompt.SerialPrompt(Talker(answer).port)) as found:
+        Device(found).facts()
+
+
+def test_a_device_that_never_stops_talking_is_given_up(monkeypatch):
+    monkeypatch.setattr(prompt, "ENTER_S", 0.5)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    ended = threading.Event()
+
+    def flood():
+        while not ended.is_set():
+            os.write(master, bytes(range(256)))
+
+    threading.Thread(target=flood, daemon=True).start()
+    try:
+        with pytest.raises(Gone, match="could not enter raw repl"):
+            prompt.SerialPrompt(os.ttyname(slave))
+    finally:
+        ended.set()
+        os.read(slave, 65536)
+
+
+@pytest.mark.parametrize("name", ["main.py", "main.py.new", "main.py/x", "fw-0123456789abcdef"])
+def test_a_folder_or_a_file_where_another_is_expected_never_ends_in_a_traceback(board, name):
+    with LfsBoard(board) as on_board:
+        device = Device(on_board)
+        if name.startswith("fw-"):
+            device.write(f"/{name}", b"a file")
+        else:
+            device.do(f"_dirs('/{name}/x')")
+        with contextlib.suppress(FlashError):
+            install(on_board, firmware(1))
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/tmp"])
+def test_a_path_that_is_no_serial_port_is_told_so(path):
+    with pytest.raises(LinkError, match="is no serial port"):
+        pump.listen(path)
+
+
+@pytest.mark.parametrize("patience", ["nan", "-3", "0", "x", "1e9"])
+def test_a_patience_that_is_no_time_is_refused(patience):
+    done = run_flash("--board", "pico", "--port", "/dev/null", "--patience", patience)
+    assert done.returncode == 2 and "invalid seconds value" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_doseloop_on_another_board_is_left_alone():

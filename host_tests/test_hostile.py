@@ -10,7 +10,7 @@ from wire_rig import Pump
 
 from doseloop.commands import VERBS
 from hil.errors import BenchError, TargetError
-from hil.frames import seal
+from hil.frames import crc_text, seal
 from hil.scenario import find_scenario, load_scenario
 from hil.targets.process import find_micropython
 from tools.hostile.due import LineReader, are_answered
@@ -67,14 +67,18 @@ def pool():
     return made_by_hypothesis(400, 1)
 
 
-def besiege(count, pool, script=BESIEGED, seed=1):
+def seal_bytes(body):
+    return body + b"*" + crc_text(body).encode() + b"\n"
+
+
+def besiege(count, pool, script=BESIEGED, seed=1, lines=None):
     try:
         find_micropython()
     except TargetError as error:
         pytest.skip(str(error))
     siege = Siege(load_scenario(find_scenario("night-flex-spinal")), seed, script)
     try:
-        return siege.run(count, Lines(seed, siege.heard, siege.verbs(), pool), lambda done: None)
+        return siege.run(count, lines or Lines(seed, siege.heard, siege.verbs(), pool), lambda done: None)
     finally:
         siege.close()
 
@@ -85,6 +89,34 @@ def test_the_running_firmware_holds_out(pool):
     totals = besiege(1600, pool)
     assert (totals.lines, totals.rounds, totals.resets, totals.strange_steps) == (1600, 8, 0, 0)
     assert totals.answers == totals.due > 1000
+
+
+HARD = (
+    b"\x03", b"\x04", b"\x01", b"\x03\x04\x01" * 30, b"A" * 8192 + b"\n", b">" + b"B" * 8192 + b"\r", b"\x00" * 300 + b"\n", b"\r" * 3000,
+    seal(">0001 STAT?") + seal(">0002 *IDN?"), seal(">0001 STAT?")[:-1] + seal(">0002 *IDN?"), "µg → é 漢字\n".encode(),
+    seal_bytes(">0001 STAT? part=é".encode()), b"\xff\xfe\xfd\n", b">" * 2000 + b"\n", b">0001 STAT? part=\n",
+    b'*IDN? x="\r', b"\n\r\n\r" * 200,
+    b">9999 " + b"A" * 505 + b"\n", b"STAT?" + b"\x08" * 600 + b"\r", b'>0001 STAT? "' + b"=" * 400 + b"\n",
+)  # fmt: skip
+
+
+class Fixed:
+    """Lines that are always the same."""
+
+    def __init__(self, lines):
+        self._lines, self._next = lines, 0
+
+    def next(self):
+        self._next += 1
+        return self._lines[(self._next - 1) % len(self._lines)]
+
+
+@pytest.mark.slow
+def test_the_running_firmware_holds_out_what_lines_carry_at_their_worst():
+    """And, as after every siege, a rightful frame that comes in pieces over a minute."""
+    totals = besiege(20 * len(HARD), None, lines=Fixed(HARD))
+    assert (totals.resets, totals.strange_steps) == (0, 0)
+    assert totals.answers == totals.due > 10 * len(HARD)
 
 
 PLANTED = {

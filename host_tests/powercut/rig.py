@@ -3,11 +3,12 @@
 import binascii
 
 import vfs
+from fakes.board import START_UNIX, FakeBoard
+
 from doseloop import auth, boot, controller, keeper
 from doseloop.commands import VERBS
 from doseloop.region import RegionStore
 from doseloop.store import FileStore
-from fakes.board import START_UNIX, FakeBoard
 
 STORES = {"region": 64, "files": 96}  # blocks
 _MOUNT = "/powercut"

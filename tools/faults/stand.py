@@ -104,7 +104,7 @@ class Stand:
         return None if self.rig.enabled else START_MS + (self.rig.enable_until_us + 1) // 1000
 
     def came_on_ms(self, code: str) -> int:
-        """When the alarm that has_news() told of came on: when it sounded; if another sounded already, by its own word, to the end of the second."""
+        """When the alarm of has_news() came on: when it sounded; if another sounded already, by its own word, to the second's end."""
         if self.sounded_ms:
             return self.sounded_ms
         since_s = leading_int(self.alarms()[code]["since"])

@@ -105,6 +105,7 @@ class Siege:
             before = self.totals.lines
             self._round(min(ROUND, count - before), lines)
             told(self.totals.lines - before)
+        self._authentic(True)
         if not self.totals.heap:
             raise Broken("the firmware never told its heap: too few lines")
         return self.totals
@@ -217,6 +218,7 @@ class Siege:
     def _authentic(self, slow: bool) -> None:
         """Time passes, the twin's too; then the rightful host is obeyed, sometimes byte by byte over a minute."""
         self._pass(REST_MS)
+        self._channel.receive(0.0)
         self._link.hello()
         self._link.open_role(auth.OPERATOR)
         self._slow = slow
@@ -232,7 +234,6 @@ class Siege:
     def _pass(self, ms: int) -> None:
         for target in (self.target, self._twin):
             target.advance_to(target.now_ms() + ms)
-        self._channel.receive(0.0)
 
     def _listened(self, data: bytes) -> None:
         """The rightful host's line: the enemy keeps it."""
@@ -243,8 +244,9 @@ class Siege:
             return
         size = -(-len(data) // PIECES)
         for at in range(0, len(data), size):
+            if at:
+                self._pass(PIECE_MS)
             self._send(data[at : at + size])
-            self._pass(PIECE_MS)
 
     def _note_session(self) -> None:
         session = self._link.session
