@@ -14,13 +14,14 @@ EVENTS ?= 60
 SEED ?= 1
 FIRST ?= 0
 JOBS ?= 2
+SECONDS ?= 60
 BOARD ?= pico
 STRIDE ?= 1
 AGAIN ?= 3
 CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long powercut wear clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long powercut wear clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +30,8 @@ help:
 	@echo "make scenarios  run every scenario under hil/scenarios/"
 	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
+	@echo "make hostile    N=$(N) hostile lines against the running firmware: no reset, no step, no growth, every answer (a minute; N=1000000: an hour)"
+	@echo "make fuzz       the parsers and handlers fuzzed by coverage for SECONDS=$(SECONDS) with atheris (Linux x86-64, Python 3.11 or newer)"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
@@ -55,7 +58,7 @@ $(PY):
 		echo "no virtual environment could be made: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 
 # One stamp for each set of dependencies; a change of pyproject.toml installs them again.
-$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "installing what '$*' needs into $(VENV)"
 	@$(PY) -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
@@ -63,6 +66,7 @@ EXTRAS_bench := bench
 EXTRAS_dev := bench,dev
 EXTRAS_pico := bench,pico
 EXTRAS_mutation := bench,dev,mutation
+EXTRAS_fuzz := bench,dev,fuzz
 
 bench: $(VENV)/.bench
 	$(PY) -m hil run $(SCENARIO) --target unix --out $(OUT)
@@ -93,6 +97,16 @@ trace: $(VENV)/.dev
 # The rules of the firmware beside the oracle; standard library alone, so any Python from 3.9 on will do (PyPy too).
 campaign:
 	PYTHONPATH=firmware:.:host_tests $(PYTHON_CAMPAIGN) -m campaign -n $(N) --events $(EVENTS) --seed $(SEED) --first $(FIRST) --jobs $(JOBS)
+
+# Hostile lines against the firmware as it runs, on the unix port; the same SEED makes the same lines.
+hostile: $(VENV)/.dev
+	$(PY) -m tools.hostile -n $(N) --seed $(SEED)
+
+# New inputs go to build/fuzz/corpus; python -m fuzz.keep takes over what reached something new.
+fuzz: $(VENV)/.fuzz
+	@mkdir -p build/fuzz/corpus
+	PYTHONPATH=firmware:.:host_tests $(PY) -m fuzz -max_total_time=$(SECONDS) -max_len=600 -verbosity=0 -print_final_stats=1 \
+		-artifact_prefix=build/fuzz/ build/fuzz/corpus host_tests/fuzz/corpus
 
 benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py

@@ -22,6 +22,13 @@ UNITS: dict[str, dict[str, Fraction]] = {
         "d": Fraction(86_400_000),
         "days": Fraction(86_400_000),
     },
+    "flow (nL/h)": {
+        "ul/h": Fraction(1000),
+        "nl/h": Fraction(1),
+        "ml/h": Fraction(1_000_000),
+        "ml/day": Fraction(1_000_000, 24),
+        "ul/day": Fraction(1000, 24),
+    },
     "voltage (mV)": {"mv": Fraction(1), "v": Fraction(1000)},
     "change (%)": {"%": Fraction(1)},
 }
@@ -32,6 +39,7 @@ EXAMPLES = {
     "concentration (mcg/mL)": "2000 mcg/mL",
     "volume (nL)": "20 mL",
     "time (ms)": "90 min",
+    "flow (nL/h)": "41.67 uL/h",
     "voltage (mV)": "3600 mV",
     "change (%)": "+20 %",
 }

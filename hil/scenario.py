@@ -31,6 +31,7 @@ from hil.errors import InputError
 from hil.instruments.simulated import BalanceModel
 from hil.plant.config import RigConfig
 from hil.prescription import Program, compile_program, find_program, load_program
+from hil.provenance import digest
 from hil.quantity import whole, whole_units
 from hil.steps import local_seconds, parse_steps
 from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, inside, load_toml, need, one_of, only_keys
@@ -128,6 +129,7 @@ class Scenario:
     requirements: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()  # the only ones it is for; empty: any
     folder: Path = field(default=Path())
+    digest: str = ""  # of the file
 
     @property
     def dead_volume_nl(self) -> int:
@@ -195,6 +197,7 @@ def _scenario(table: Table, path: Path) -> Scenario:
         requirements=tuple(as_text(id, "requirements") for id in as_list(table.get("requirements", []), "requirements")),
         targets=tuple(one_of(kind, TARGETS, "targets") for kind in as_list(table.get("targets", []), "targets")),
         folder=path.parent,
+        digest=digest(path.read_bytes()),
     )
 
 

@@ -12,7 +12,7 @@ UL_NL = 1000
 
 WIRED = ("_pin", "_timer", "_alternate", "_trigger")  # ends of keys that only a flashed board has
 FLASHED = {"battery_full_scale_mv", "journal_folder"}
-RAW = {"journal_blocks"}  # of boards whose images have a region for the journal
+RAW = {"journal_blocks", "code_trailer"}  # of boards whose images have a region for the journal, and a hash of themselves
 
 
 def limits(board):

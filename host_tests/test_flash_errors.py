@@ -15,7 +15,7 @@ from flash_rig import LfsBoard, boot, firmware, formatted, install, micropython
 
 from tools import flash
 from tools.firmware_files import Module
-from tools.flashing import FlashError, payload, pump
+from tools.flashing import FlashError, payload, prompt, pump
 from tools.flashing.check import check_board
 from tools.flashing.device import Device, Facts
 from tools.flashing.install import KEPT, MARK
@@ -253,6 +253,39 @@ class Somebody:
             os.write(self.master, self._answer)
 
 
+class Resetting:
+    """A board on a pty that is reset as the first question comes, which is lost; then its prompt answers."""
+
+    def __init__(self):
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self.asked = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while data := os.read(self.master, 1000):
+            for _ in range(data.count(b"\x01")):
+                self.asked += 1
+                if self.asked > 1:
+                    os.write(self.master, b"raw REPL; CTRL-B to exit\r\n>")
+
+
+def test_a_prompt_whose_first_question_was_lost_in_a_reset_is_asked_again(monkeypatch):
+    monkeypatch.setattr(prompt, "ENTER_S", 0.2)
+    monkeypatch.setattr(prompt, "SLICE_S", 0.05)
+    board = Resetting()
+    pump.open_prompt(board.port, 60).close()
+    assert board.asked >= 2
+
+
+def test_a_prompt_that_never_answers_is_given_up_when_the_board_should_be_back(monkeypatch):
+    monkeypatch.setattr(prompt, "ENTER_S", 0.1)
+    monkeypatch.setattr(prompt, "SLICE_S", 0.05)
+    with pytest.raises(Gone, match="could not enter raw repl"):
+        pump.open_prompt(Somebody(b"").port, 0.5)
+
+
 @pytest.mark.parametrize("answer, words", [(b"ACME,BALANCE,1,2\r\n", "ACME,BALANCE,1,2"), (b"", "answers as a MicroPython prompt")])
 def test_a_device_that_is_no_micropython_is_told_with_its_own_words(answer, words):
     done = run_flash("--board", "pico", "--port", Somebody(answer).port)
@@ -291,7 +324,7 @@ class FakePrompt:
 def test_a_board_that_is_refused_is_started_again_as_it_was(monkeypatch, change, words):
     prompt = FakePrompt(Facts(**{**vars(GOOD), **change}))
     monkeypatch.setattr(flash, "enter", lambda *_: prompt)
-    options = Namespace(board="pico", port="/dev/x", key_file=None, replace_main=False)
+    options = Namespace(board="pico", port="/dev/x", key_file=None, replace_main=False, patience=1.0)
     with pytest.raises(FlashError, match=words):
         flash.flash(options)
     assert prompt.resets == 1

@@ -102,7 +102,7 @@ names = st.from_regex(r"[a-z][a-z0-9_.]{0,8}", fullmatch=True)
 @given(st.integers(0, 9999), st.lists(st.tuples(names, st.one_of(words, texts)), max_size=5))
 @settings(max_examples=150, deadline=None)
 def test_what_is_framed_is_read_back(seq, pairs):
-    line = frame.frame(" ".join([f">{seq:04d} X"] + [frame.field(n, v) for n, v in pairs]))
+    line = frame.frame(" ".join([f">{seq:04d} X"] + [frame.field(n, v) for n, v in pairs]).encode())
     assert frame.parse(line[:-2]) == (seq, "X", pairs)
 
 
@@ -116,6 +116,16 @@ def test_every_answer_is_one_line_of_at_most_512_bytes_the_host_can_read(pairs, 
             parse_line(line[:-2])
         except FrameError as error:  # the same name twice is the handler's mistake, and the host says so
             assert "fields" in str(error) and len({n for n, _ in pairs} | {"cut"}) < len(pairs) + 1
+
+
+values = st.one_of(st.integers(), words, st.sampled_from(["", " ", "a b", "a=b", "=", 'say "x"', "a>b", "line\nend", "\x7f", "é", "none"]))
+
+
+@given(st.lists(st.tuples(st.one_of(names, st.sampled_from(["text", "lot"])), values), max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_fields_looked_at_together_are_written_as_one_by_one(pairs):
+    one_by_one = " ".join(["<0001 OK"] + [frame.field(name, value) for name, value in pairs])
+    assert frame.reply_ok(1, pairs) == frame.frame(one_by_one.encode())
 
 
 def test_fields_that_do_not_fit_are_left_out_and_counted():

@@ -11,12 +11,13 @@ import argparse
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ BUILD = ROOT / "build" / "pico"  # the sources of MicroPython are here for every
 MANIFEST = ROOT / "boards" / "pico" / "manifest.py"
 FROZEN_BOOT = ROOT / "boards" / "pico" / "boot"  # runs before any module of ours, in an image only: no part of the content that is flashed
 FLASH_BASE = 0x1000_0000
+TRAILER_MARK = b"DLIMAGE1"  # then the image's length in 4 bytes and its SHA-256; firmware/hal_rp2.py reads it
 UF2_PAYLOAD = 256
 
 
@@ -49,13 +51,23 @@ CHIPS = {
 }
 
 
-def uf2_blocks(image: bytes, family: int = CHIPS["pico"].uf2_family) -> Iterator[bytes]:
-    """The image as UF2 blocks of 512 bytes, 256 of them payload."""
-    count = -(-len(image) // UF2_PAYLOAD)
-    for number in range(count):
-        payload = image[number * UF2_PAYLOAD : (number + 1) * UF2_PAYLOAD].ljust(UF2_PAYLOAD, b"\0")
-        head = struct.pack("<8I", 0x0A324655, 0x9E5D5157, 0x2000, FLASH_BASE + number * UF2_PAYLOAD, UF2_PAYLOAD, number, count, family)
-        yield head + payload.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
+def trailer(image: bytes) -> bytes:
+    """What the self-test compares the image with."""
+    return TRAILER_MARK + struct.pack("<I", len(image)) + hashlib.sha256(image).digest()
+
+
+def trailer_at(board: str) -> int:
+    """Where it lies, by the board's data: in the flash block before the storage, outside what it speaks of."""
+    place: int = runpy.run_path(str(firmware_files.manifest_of(board).with_name("board.py")))["BOARD"]["code_trailer"]
+    return place
+
+
+def uf2_blocks(pieces: Mapping[int, bytes], family: int = CHIPS["pico"].uf2_family) -> Iterator[bytes]:
+    """What lies at these addresses as UF2 blocks of 512 bytes, 256 of them payload."""
+    payloads = [(at + k, data[k : k + UF2_PAYLOAD]) for at, data in pieces.items() for k in range(0, len(data), UF2_PAYLOAD)]
+    for number, (at, payload) in enumerate(payloads):
+        head = struct.pack("<8I", 0x0A324655, 0x9E5D5157, 0x2000, at, UF2_PAYLOAD, number, len(payloads), family)
+        yield head + payload.ljust(UF2_PAYLOAD, b"\0").ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
 
 
 def chip_of(board: str) -> Chip:
@@ -88,13 +100,36 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     return fixed
 
 
+# What MicroPython lets a board choose. The collector's stack: where it overflows, the whole heap is gone through again for what did not
+# fit; 64 entries are less than one module's functions, and a collection of the running firmware took 13.7 ms instead of GC_MS.
+BOARD_CHOICES = "#define MICROPY_ALLOC_GC_STACK_SIZE (512)\n"
+
+
+def _board_folder(original: Path, folder: Path) -> Path:
+    """MicroPython's own description of the board, and our choices."""
+    shutil.copytree(original, folder, dirs_exist_ok=True)
+    header = folder / "mpconfigboard.h"
+    header.write_text(header.read_text(encoding="utf-8") + "\n" + BOARD_CHOICES, encoding="utf-8")
+    return folder
+
+
+def _start_anew(out: Path, recipe: str) -> None:
+    """cmake keeps the first options it was given, and the place: a build folder of another recipe, or one that was copied here, goes."""
+    kept = out / "recipe.txt"
+    if not kept.exists() or kept.read_text(encoding="utf-8") != recipe:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        kept.write_text(recipe, encoding="utf-8")
+
+
 def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Path:
     """Builds mpy-cross and the port; cmake keeps what did not change in `out`."""
     port = source / "ports" / "rp2"
+    _start_anew(out, f"{out}\n{source}\n{chip.micropython}\n{BOARD_CHOICES}")
     call(["make", "-C", str(source / "mpy-cross"), "-j2"], source, log)
     options = {
         "MICROPY_BOARD": chip.micropython,
-        "MICROPY_BOARD_DIR": port / "boards" / chip.micropython,
+        "MICROPY_BOARD_DIR": _board_folder(port / "boards" / chip.micropython, out / "board"),
         "MICROPY_FROZEN_MANIFEST": _frozen_manifest(manifest, out),
         "PICO_NO_PICOTOOL": 1,
         "PICO_CLIB": "newlib",
@@ -102,6 +137,8 @@ def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Pat
     }
     cmake = " ".join(f"-D{key}={value}" for key, value in options.items())
     call(["make", "-C", str(port), "-j2", f"BOARD={chip.micropython}", f"BUILD={out}", f"CMAKE_ARGS={cmake}"], port, log)
+    if not (out / "frozen_content.c").exists():
+        raise ImageError(f"the build froze nothing into the image, so it would be an older one's: delete {out} and try again")
     return out / "firmware.bin"
 
 
@@ -151,10 +188,13 @@ def about(manifest: Path, out: Path) -> dict[str, Any]:
 
 def _keep(image: Path, binary: Path, chip: Chip, facts: dict[str, Any]) -> None:
     """The UF2 beside its raw binary and what is known of it; the UF2 comes last, so that a finished one is whole."""
-    shutil.copy(binary, image.with_suffix(".bin"))
-    facts["image_bytes"] = binary.stat().st_size
+    code, place = binary.read_bytes(), trailer_at(facts["board"])
+    if FLASH_BASE + len(code) > place:
+        raise ImageError(f"the image has {len(code)} bytes and would reach into the block with its hash at {place:#x}: freeze less into it")
+    image.with_suffix(".bin").write_bytes(code.ljust(place - FLASH_BASE, b"\xff") + trailer(code))
+    facts["image_bytes"] = len(code)
     image.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    _replace(image, b"".join(uf2_blocks(binary.read_bytes(), chip.uf2_family)))
+    _replace(image, b"".join(uf2_blocks({FLASH_BASE: code, place: trailer(code)}, chip.uf2_family)))
 
 
 def _replace(path: Path, data: bytes) -> None:

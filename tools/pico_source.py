@@ -109,7 +109,7 @@ def _replace(link: Path, target: Path) -> None:
         link.unlink(missing_ok=True)
     else:
         shutil.rmtree(link)
-    link.symlink_to(target)
+    link.symlink_to(os.path.relpath(target, link.parent))  # so that a moved or copied checkout stays within itself
 
 
 def _arrange(work: Path) -> Path:
@@ -150,12 +150,12 @@ def source_tree(build: Path, log: Path) -> Path:
         return _checkout(Path(own).resolve())
     work, done = build / f"source-{RELEASE}", build / f"source-{RELEASE}.ready"
     if done.exists():
-        return Path(done.read_text(encoding="utf-8"))
+        return work / Path(done.read_text(encoding="utf-8")).name
     print("fetching the sources of MicroPython, the Pico SDK, TinyUSB and Mbed TLS", flush=True)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     _download(work, log)
     _unpack(work, log)
     source = _arrange(work)
-    done.write_text(str(source), encoding="utf-8")
+    done.write_text(source.name, encoding="utf-8")
     return source

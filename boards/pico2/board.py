@@ -46,6 +46,7 @@ BOARD = {
     "journal_blocks": 64,
     "flash_blocks": 768,
     "flash_erase_ms": 400,
+    "code_trailer": 0x100F_F000,  # the flash block before the storage, which begins at 1 MB: the image's length and hash, by tools/image.py
     "temperature_sensor": False,
     "watchdog_ms": 8000,  # the chip cannot wait longer than 8388
     "observation_h": 24,

@@ -63,7 +63,8 @@ FAMILIES = {
     "unix": {"common": (), "pins": (), "allowed": (), "battery": (), "pairs": (), "numbers": {}, "texts": (), "timers": ()},
     "rp2": {
         "common": _COMMON_PINS, "pins": ("encoder_pin",), "allowed": _PICO, "battery": (26, 27, 28), "pairs": ("encoder_pin",),
-        "numbers": dict(_FLASHED, journal_blocks=(0, 4_096)), "texts": ("journal_folder",), "timers": (),
+        "numbers": dict(_FLASHED, journal_blocks=(0, 4_096), code_trailer=(0x1001_0000, 0x10FF_F000)),
+        "texts": ("journal_folder",), "timers": (),
     },
     "esp32": {
         "common": _COMMON_PINS, "pins": ("step_count_pin", "encoder_a_pin", "encoder_b_pin"), "allowed": _ESP32,

@@ -20,6 +20,7 @@ def restore(pump):
     """Bring the pump back to where the journal left it, then start what ran."""
     torn = pump.keeper.journal.open()
     state, verdict = pump.keeper.load()
+    pump.keys.load(pump.keeper.journal, bool(state and state.get("keys")))
     last = pump.keeper.journal.newest("acct")
     outage_ms = _go_on_with_time(pump, last, state)
     if state:
@@ -187,6 +188,8 @@ def _report(pump, torn, verdict, outage_ms):
     cause = _CAUSES[pump.hal.boot_cause] if pump.hal.boot_cause < len(_CAUSES) else "unknown"
     outage = "unknown" if outage_ms is None else "%d s" % (outage_ms // 1000)
     pump.keeper.log(records.RESET, "boot %s, outage %s, torn %d" % (cause, outage, torn or 0))
+    if pump.keys.state == "damaged":
+        pump.log_access("key store damaged: no role opens")
     if pump.hal.boot_cause == BOOT_WATCHDOG:
         pump.alarms.raise_("WATCHDOG_RESET", now, "the watchdog reset the pump")
     if verdict not in _ZERO_STATE:

@@ -18,6 +18,10 @@ Attributes and calls (all quantities are integers):
   guard_port(on)        while on, an open port switch cuts the motor off by interrupt, whatever the loop does: enable drops and
                         no feed() raises it before the guard is off; then steps made meanwhile moved nothing (R-CAP-2)
   battery_mv()          one raw reading
+  probe(part)           of "converter" (it reads a channel whose value the chip knows) or "buzzer" (it was heard): True it works,
+                        False it does not, None this board cannot tell
+  code_check()          a generator that looks over the code that runs: None for each slice of at most some 5 ms, at last a word:
+                        "pass" it is as built, "FAIL" it is not, "none" nothing is there to compare it with
   temperature()         tenths of a degree C, or None without a sensor
   rtc()                 unix seconds of a clock that was kept over a power loss, or None
   rtc_set(unix_s)       set that clock

@@ -62,7 +62,8 @@ class Piece:
             self._plan_pulses(span_ms * 1000 * den, num, span_ms * 1000 * (den - remainder), most_pulses, lease_us)
 
     def _plan_pulses(self, period_num, num, first_num, most_pulses, lease_us):
-        self._add_legs(1, 1, max(first_num, 0), num, lease_us)
+        # A step that is owed already is made at once, but not with a period of 0, which no engine can run.
+        self._add_legs(1, 1, first_num if first_num > 0 else _SHORTEST_US * num, num, lease_us)
         period_us = period_num // num
         group = min(most_pulses, max(1, period_us // _EARLY_PART), max(1, lease_us // (period_us + 1)))
         rest = self.pulses - 1
@@ -79,6 +80,10 @@ class Piece:
         group_us, group_part = divmod(pulses * period_num, num)
         fraction = group_part * _FRACTION // num
         self._legs.append((groups, pulses, waits, period - waits * lease_us, group_us - pulses * period, fraction, lease_us))
+
+    def legs(self):
+        """The plan, for its seal."""
+        return self._legs, self.pulses, self.remainder
 
     def next_lease(self):
         """Put the next lease into n, gap_us, period_us; False when all pulses of the piece have been given out."""

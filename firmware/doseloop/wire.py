@@ -16,7 +16,7 @@ from doseloop.units import Refusal, const
 PROTO = const(1)
 
 _LAST_SEQ = const(9999)
-_READ_BYTES = const(64)  # of input a turn: one packet of USB, 5 ms on a Pico
+_READ_BYTES = const(128)  # of input a turn: two packets of USB
 _QUEUE_BYTES = const(2048)  # of output waiting; beyond it answers are dropped (the host asks again)
 _EVENT_BYTES = const(1024)  # beyond it events are dropped: answers keep the rest
 
@@ -66,7 +66,7 @@ class Wire:
     # ---- a turn of the loop
 
     def turn(self):
-        """Send; then take at most 64 bytes, or do the one line that is complete. True if there may be more to do at once."""
+        """Send; then take at most 128 bytes, or do the one line that is complete. True if there may be more to do at once."""
         busy = self._flush() if self._queue else False
         if self._reader.ended:
             self._line(self._reader.take())
@@ -184,6 +184,7 @@ class Wire:
         self._last_line = line
         self._last_reply = reply
         self._expected = _next_seq(seq)
+        self._gate.lap += self._expected < seq
         return reply
 
     def _do(self, verb, need, line, pairs):

@@ -64,6 +64,7 @@ class StepEngine:
         self.now_us = 0
         self.count = 0  # pulses on the step pin since boot
         self.queued = 0  # pulses ever put since boot, less those revoked
+        self.dead = False  # it takes leases, and no pulse comes
         self._queue: deque[_Lease] = deque()
         self._edges = EdgeLog()
 
@@ -102,6 +103,8 @@ class StepEngine:
     def advance(self, us: int) -> int:
         """Run to the instant us and return the pulses made; one exactly at us counts as made."""
         made = 0
+        if self.dead:
+            self._queue.clear()
         queue = self._queue
         while queue:
             lease = queue[0]

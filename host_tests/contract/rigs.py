@@ -261,6 +261,7 @@ def load(files, chip, mutate=None):
                 assert source.count(mutate[1]) == 1, f"{name}.py has {source.count(mutate[1])} places with {mutate[1]!r}"
                 source = source.replace(mutate[1], mutate[2])
             module = types.ModuleType(name)
+            module.__file__ = str(FIRMWARE / f"{name}.py")
             sys.modules[name] = module
             exec(compile(source, str(FIRMWARE / f"{name}.py"), "exec"), module.__dict__)
     return module

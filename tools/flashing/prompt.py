@@ -13,6 +13,8 @@ from serial import SerialException
 from tools.flashing import FlashError
 
 ANSWER_S = 90  # longest silence of a script on the board: hashing every file on a slow one
+ENTER_S = 10  # a board that has a prompt shows it by then; one that just resets swallowed the question
+SLICE_S = 1  # on a pseudo-terminal mpremote's reads wait as long as its port does: no longer than this
 
 
 class Gone(FlashError):
@@ -45,16 +47,17 @@ class SerialPrompt:
     def __init__(self, port: str) -> None:
         self._transport: Any = None
         try:
-            self._transport = SerialTransport(port, timeout=ANSWER_S)
-            self._enter(port)
+            self._transport = SerialTransport(port, timeout=SLICE_S)
+            self._enter()
+            self._transport.serial.timeout = ANSWER_S
         except (TransportError, SerialException, OSError) as error:
             self.close()
             raise Gone(f"{port}: {error}") from error
 
-    def _enter(self, port: str) -> None:
+    def _enter(self) -> None:
         """mpremote prints what it got instead of a prompt: that is for no one."""
         with contextlib.redirect_stdout(io.StringIO()):
-            self._transport.enter_raw_repl(soft_reset=False)
+            self._transport.enter_raw_repl(soft_reset=False, timeout_overall=ENTER_S)
 
     def run(self, code: str) -> str:
         try:
