@@ -26,7 +26,7 @@ try:
     from tools.flashing.check import check_board
     from tools.flashing.device import Device
     from tools.flashing.install import Done, Installer
-    from tools.flashing.keys import PUT, put_keys
+    from tools.flashing.keys import FAMILIES, PUT, put_keys
     from tools.flashing.kinds import KINDS, first_step, kind_of
     from tools.flashing.payload import Payload, compile_board, mpy_cross
     from tools.flashing.ports import attached, find_port
@@ -92,7 +92,7 @@ def install(options: argparse.Namespace, prompt: Prompt, keys: dict[str, bytes])
     else:
         report(Installer(device, payload, say, options.replace_main).run())
     if keys != default_keys():
-        new = put_keys(device, payload, keys) == PUT
+        new = put_keys(device, payload, keys, FAMILIES[kind.platform]) == PUT
         say("the keys of the key file are in the board's journal" if new else "the board has these keys already")
     prompt.reset()
     return payload
@@ -118,7 +118,7 @@ def finish(port: str, keys: dict[str, bytes], payload: Payload, patience_s: floa
     link = pump.greet(port, keys, patience_s)
     try:
         offset_min = int((datetime.now().astimezone().utcoffset() or datetime.min - datetime.min).total_seconds() // 60)
-        greeting = pump.check_started(link, payload.content, int(time.time()), offset_min)
+        greeting = pump.check_started(link, payload.content, int(time.time()), offset_min, patience_s)
     finally:
         link.channel.close()
     say("*IDN? " + " ".join(f"{name}={value}" for name, value in greeting.identity.items()))
@@ -143,7 +143,8 @@ def main() -> int:
     parser.add_argument("--port", help="serial port or pyserial URL; needed only if several boards could be meant")
     parser.add_argument("--key-file", type=Path, help="keys the board has, or is to be given (python -m hil key make makes them)")
     parser.add_argument("--replace-main", action="store_true", help="replace another's main.py (it is kept under another name)")
-    parser.add_argument("--patience", type=seconds, default=pump.BACK_S, metavar="S", help="s for a board to be back from a reset (%(default).0f)")
+    back = "seconds until a board is back from a reset (%(default).0f)"
+    parser.add_argument("--patience", type=seconds, default=pump.BACK_S, metavar="S", help=back)
     try:
         flash(parser.parse_args())
     except (FlashError, BenchError, firmware_files.FilesError) as error:
