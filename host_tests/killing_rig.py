@@ -27,10 +27,11 @@ PLANTS = {
         '        self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)\n        self.save()\n        return cut\n',
         '        self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)\n        return cut\n',
     ),
-    "after a restart the steps of the outage are made up": (
-        "doseloop/boot.py",
-        "    pump.refresh(judged=True)\n    pump.save()\n",
-        "    pump.refresh(judged=True)\n    pump.hal.put(5, 0, 100000)\n    pump.save()\n",
+    "a boot makes up for steps that nobody asks for": (
+        "hal_unix.py",
+        "        self._cell(_LEASE, pulses, gap_us, period_us)\n",
+        "        if pulses and not hasattr(self, 'more'):\n            self.more = 5\n            pulses += 5\n"
+        "        self._cell(_LEASE, pulses, gap_us, period_us)\n",
     ),
     "a new frame ends the one before it": (
         "doseloop/frame.py",
@@ -44,9 +45,9 @@ PLANTS = {
     ),
     "a line that nobody holds is an error": (
         "hal_unix.py",
-        "        try:\n            return self._out.write(data[:_WRITE_BYTES]) or 0\n"
-        "        except OSError:\n            return 0  # the cable is out: nothing taken\n",
-        "        return self._out.write(data[:_WRITE_BYTES]) or 0\n",
+        "        if not self._hal.serial_pending():\n            return 0\n        count = 0\n"
+        "        while count < len(buffer) and self._readable.poll(0):\n            byte = self._byte()\n",
+        "        count = 0\n        while count < len(buffer) and self._readable.poll(0):\n            byte = self._in.read(1)\n",
     ),
 }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from hil.channel import SerialChannel
-from hil.errors import LinkError
+from hil.errors import LinkError, TargetError
 from hil.link import Link, Patience
 from hil.pump import Pump, leading_int
 from hil.targets.process import FIRMWARE
@@ -50,19 +50,16 @@ class Adapter:
         self.plugged = False
         self.pull_in: int | None = None  # it is pulled at the read of that number
         self._inner = self._outer = self._kept = -1
-        self._taken: tuple[int, ...] = ()  # keeps the old name from being given again
+        self._names: set[str] = set()  # that it had
         self.plug()
 
     def plug(self) -> None:
         self.target.pty.plug_in()
         self._inner = os.open(self.target.serial_path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        self._outer, self._kept = pty.openpty()
+        self._outer, self._kept = self._new_name()
         tty.setraw(self._kept)
         self.path = os.ttyname(self._kept)
         self.plugged = True
-        for fd in self._taken:
-            os.close(fd)
-        self._taken = ()
 
     def pull(self) -> None:
         """The device is gone, and nobody is on the pump's line."""
@@ -72,8 +69,17 @@ class Adapter:
         self.pull_in = None
         for fd in (self._inner, self._outer, self._kept):
             os.close(fd)
-        self._taken = pty.openpty()
         self.target.pty.hang_up()
+
+    def _new_name(self) -> tuple[int, int]:
+        """A pty that it was not before: the system gives the lowest number that is free."""
+        pairs = [pty.openpty()]
+        while os.ttyname(pairs[-1][1]) in self._names:
+            pairs.append(pty.openpty())
+        for fd in (fd for pair in pairs[:-1] for fd in pair):
+            os.close(fd)
+        self._names.add(os.ttyname(pairs[-1][1]))
+        return pairs[-1]
 
     def turn(self) -> None:
         """Carry what waits on either side; the pump takes its turn at it."""
@@ -146,8 +152,11 @@ class Cable:
         self.target.close()
 
     def run(self, rounds: int) -> Tally:
-        for number in range(1, rounds + 1):
-            self._round(number)
+        try:
+            for number in range(1, rounds + 1):
+                self._round(number)
+        except TargetError as error:
+            self.tally.wrong(RESTARTED, str(error).splitlines()[0])
         self.tally.count("names that the device came back under", len(set(self._names)))
         if len(self.target.lockstep.boots) > 1:
             self.tally.wrong(RESTARTED, f"{len(self.target.lockstep.boots) - 1} restarts: {self.target.lockstep.boots[1:]}")
