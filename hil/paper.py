@@ -159,7 +159,8 @@ def _measurements(paper: _Paper, result: Result) -> None:
         return
     paper.heading(f"Measurements ({result.evidence})")
     rows = [
-        (m.name, shown(m.value), m.unit, report.uncertainty_text(m), limits_text(m), report.margin_text(m), m.why, report.mark(m))
+        (m.name, shown(m.value), m.unit, report.uncertainty_text(m), limits_text(m), report.margin_text(m))
+        + (m.missing or m.why, report.mark(m))
         for m in result.measurements
     ]
     head = ("figure", "value", "unit", "unc., k = 2", "allowed", "margin", "source of the limit", "verdict")
