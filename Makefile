@@ -45,12 +45,12 @@ help:
 	@echo "make wear       erases a day of the journal at 1 mL/h and 1 mL a day, and the years that makes"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
 	@echo "make equal BOARD=unix32    the same on the unix port built for 32 bits: small ints of 31 bits, single floats, as on a Pico"
-	@echo "make equal BOARD=emulated  a fixed share of it on an emulated Pico (5 minutes; all of it, SHARE=100, takes 5 hours)"
+	@echo "make equal BOARD=emulated  a fixed share of it on an emulated Pico (minutes; all of it, SHARE=100, takes hours)"
 	@echo "make contract   the same questions to every board family's hal: unix, rp2 emulated, esp32 and stm32 over fakes"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
 	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
-	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03"
+	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03, heap loaded from files"
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make browser-tests  the report, the comparison and the live page in the machine's chromium, at two widths"
 	@echo "make pictures   docs/report.png, docs/live.png, and build/pictures/ to look at before a release (needs chromium)"
@@ -158,13 +158,14 @@ image-tools: $(VENV)/.pico
 flash: $(VENV)/.pico
 	$(PY) tools/flash.py --board $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(KEY_FILE),--key-file $(KEY_FILE))
 
-# The tests that run an image on an emulated Pico; `make pytest` skips them. The long ones transfer files or talk for minutes.
+# The tests that run an image on an emulated Pico; `make pytest` skips them. The long ones transfer files or talk for minutes,
+# and print what a person wants to see of it.
 emulated-tests: $(VENV)/.pico $(VENV)/.dev
 	$(PY) tools/image.py --manifest boards/pico/manifest_parts.py
 	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 --dist loadgroup -m "emulated and not slow" host_tests
 
 emulated-tests-long: $(VENV)/.pico $(VENV)/.dev
-	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 -m "emulated and slow" host_tests
+	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 -rP -m "emulated and slow" host_tests
 
 # One suite for every hal: unix, rp2 (on an emulated Pico, whose image is built), esp32 and stm32 (over fakes).
 contract: $(VENV)/.pico $(VENV)/.dev

@@ -15,6 +15,8 @@ from tqdm import tqdm
 from hil.errors import BenchError, InputError
 from hil.instruments.diagnostics import diagnose
 from hil.instruments.opening import HELP, open_balance
+from hil.key_commands import KEY_HELP
+from hil.keys import find_keys
 from hil.metrology import analysis, flow, pictures
 from hil.metrology import plan as plans
 from hil.metrology.figure import worst
@@ -64,6 +66,7 @@ def _add_metrology(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fill", metavar="VOLUME", help='I declare: the reservoir was emptied and filled with so much test fluid, like "18 mL"'
     )
+    parser.add_argument("--key-file", type=Path, help=KEY_HELP)
     add_conditions(parser)
     parser.set_defaults(do=_metrology)
 
@@ -72,7 +75,7 @@ def _metrology(args: argparse.Namespace) -> int:
     plan = plans.load(plans.find(args.plan))
     plan = replace(plan, conditions=conditions_of(args, plan.conditions))
     fill_nl = whole(args.fill, "volume (nL)", "--fill") if args.fill else None
-    place = Place(args.target, args.balance, args.out, args.seed)
+    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file))
     bar = tqdm(total=round(plan.span_s), desc=plan.title, unit="s", disable=not sys.stderr.isatty())
     with one_core(), WetBench(place, tqdm.write) as bench, bar:
         runner = Runner(bench, plan, lambda seconds: _moved(bar, seconds), person, fill_nl)

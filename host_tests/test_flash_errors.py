@@ -57,7 +57,7 @@ def test_several_boards_are_listed_with_the_option_that_chooses():
 @pytest.mark.parametrize("board", KINDS)
 def test_a_board_of_each_kind_is_taken_for_what_it_is_and_for_no_other(board):
     kind = KINDS[board]
-    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    facts = Facts("micropython", kind.least, kind.platform, f"Some board with {kind.chip}", 0x1306, "")
     check_board(board, facts)
     for other in set(KINDS) - {board}:
         with pytest.raises(FlashError, match=f"not a {other} .*say --board {board}"):
@@ -78,8 +78,11 @@ def test_a_board_that_will_not_do_is_told_what_it_is(change, words):
         check_board("pico", Facts(**{**vars(GOOD), **change}))
 
 
-def test_the_least_version_itself_is_new_enough():
-    check_board("pico", GOOD)
+def test_an_esp32_needs_the_micropython_that_counts_pulses():
+    kind = KINDS["esp32"]
+    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    with pytest.raises(FlashError, match=r"1\.25\.0 is too old, 1\.26\.0 or newer"):
+        check_board("esp32", facts)
 
 
 def test_a_board_that_cannot_be_flashed_is_named_with_those_that_can():
@@ -362,6 +365,31 @@ def test_a_folder_or_a_file_where_another_is_expected_never_ends_in_a_traceback(
             device.do(f"_dirs('/{name}/x')")
         with contextlib.suppress(FlashError):
             install(on_board, firmware(1))
+
+
+class Answers:
+    """A link to a pump whose SELF? answers these, one after the other; the last again and again."""
+
+    def __init__(self, *tests):
+        self._tests = list(tests)
+
+    def ask(self, verb):
+        if verb != "SELF?":
+            return {"hash": "h", "key": "default"}
+        return self._tests.pop(0) if len(self._tests) > 1 else self._tests[0]
+
+    def command(self, verb, fields):
+        pass
+
+
+def test_the_self_test_is_waited_for_and_each_part_that_is_not_good_is_named(monkeypatch):
+    monkeypatch.setattr(pump.time, "sleep", lambda s: None)
+    waits, passed = {"code": "wait", "tone": "none", "code_ago": "0s"}, {"code": "pass", "tone": "none", "code_ago": "1s"}
+    assert pump.check_started(Answers(waits, waits, passed), "h", 0, 0).self_test == {"code": "pass", "tone": "none"}
+    with pytest.raises(FlashError, match=r"self-test says code=FAIL storage=damaged:"):
+        pump.check_started(Answers(waits, {"code": "FAIL", "storage": "damaged", "tone": "none"}), "h", 0, 0)
+    with pytest.raises(FlashError, match=r"self-test says code=wait:"):
+        pump.check_started(Answers(waits), "h", 0, 0, 0.0)
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/tmp"])

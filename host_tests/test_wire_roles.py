@@ -10,6 +10,7 @@ from wire_rig import Pump
 
 from doseloop import auth
 from doseloop.units import Refusal
+from hil.auth import default_key, line_mac, session_tag
 
 
 @pytest.fixture
@@ -105,6 +106,22 @@ def test_auth_says_what_is_wrong_with_its_fields(opened, fields, code):
 def test_auth_belongs_to_its_session(opened):
     assert opened.reply(">0001 AUTH role=operator mac=0").code == "SESSION"
     assert opened.reply(">0001 AUTH role=operator sess=00000000 mac=0").code == "SESSION"
+
+
+@pytest.mark.parametrize("laps", [1, 2])
+def test_a_code_counts_how_often_the_numbers_of_its_session_began_anew(operator, laps):
+    recorded = operator.signed(">0002 RUN")
+    assert operator.reply(recorded).ok
+    for _ in range(laps):
+        operator.wire._expected = 9999  # as after so many questions
+        assert operator.reply(">9999 STAT?").ok
+        assert operator.reply(">0001 STAT?").ok
+    assert operator.reply(recorded).code == "AUTH"
+    body = f">0003 RUN sess={operator.sess}"
+    assert operator.reply(f"{body} mac={line_mac(default_key('operator'), session_tag(operator.sess, laps), body)}").ok
+    operator.hello()
+    assert operator.auth(1, "operator").ok
+    assert operator.reply(operator.signed(">0002 RUN")).ok
 
 
 # ---- typed lines

@@ -20,7 +20,7 @@ from tools.flashing.prompt import Gone, SerialPrompt
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
 LISTEN_SHARE = 1 / 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
 BACK_S = 90.0  # a board is back within seconds of a reset; an emulated one takes minutes of ours: --patience
-SELF_TEST_S = 60  # a board's code is looked over a slice a turn
+WAIT, GOOD = "wait", ("pass", "none")  # of SELF?; none: this board has no way to tell
 MAY_STOP_FOR_MAINT = ("idle", "stopped")
 
 
@@ -132,24 +132,24 @@ class Greeting:
     key: str
 
 
-def _self_test(link: Link) -> dict[str, str]:
-    """Each part's word, once the code has been looked over too."""
-    for _ in range(SELF_TEST_S):
+def settled_self_test(link: Link, patience_s: float) -> dict[str, str]:
+    """Part -> word of SELF?, once all parts have been looked at: the code takes some seconds. After the patience, what there is."""
+    deadline = time.monotonic() + patience_s
+    while True:
         found = {name: word for name, word in link.ask("SELF?").items() if not name.endswith("_ago")}
-        if "wait" not in found.values():
-            break
-        time.sleep(1)
-    return found
+        if WAIT not in found.values() or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.5)
 
 
-def check_started(link: Link, content: str, unix_s: int, offset_min: int) -> Greeting:
+def check_started(link: Link, content: str, unix_s: int, offset_min: int, patience_s: float = BACK_S) -> Greeting:
     """The clock is set, the hash is the one installed, the self-test passed; else FlashError."""
     identity = link.ask("*IDN?")
     if identity.get("hash") != content:
         raise FlashError(f"the board runs hash={identity.get('hash')}, installed was {content}: is another firmware frozen in its image?")
     link.command("TIME", {"set": f"{unix_s}s", "offset": f"{offset_min}min"})
-    self_test = _self_test(link)
-    failed = [f"{name}={value}" for name, value in self_test.items() if value not in ("pass", "none", "wait")]
+    self_test = settled_self_test(link, patience_s)
+    failed = [f"{name}={word}" for name, word in self_test.items() if word not in GOOD]
     if failed:
         raise FlashError(
             f"the new firmware runs, but its self-test says {' '.join(failed)}: no bolus until it passes."
