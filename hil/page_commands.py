@@ -10,7 +10,7 @@ from typing import Any
 from hil import auth, compare
 from hil.channel import SerialChannel
 from hil.errors import BenchError, InputError
-from hil.tables import load_toml
+from hil.keys import load_keys
 
 
 def add(commands: Any) -> None:
@@ -75,15 +75,6 @@ def _keys(args: argparse.Namespace) -> dict[str, bytes] | None:
     if args.key_file:
         return load_keys(args.key_file)
     return auth.default_keys() if args.default_key else None
-
-
-def load_keys(path: Path) -> dict[str, bytes]:
-    """Both roles' keys of a TOML file."""
-    table = load_toml(path)
-    try:
-        return {role: bytes.fromhex(str(table[role])) for role in auth.ROLES}
-    except (KeyError, ValueError):
-        raise InputError("", "a key file has two lines, operator = and service =, each 64 hex digits in quotes", path) from None
 
 
 def _check_target(url: str, all_targets: Sequence[str]) -> None:
