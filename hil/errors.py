@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+SHOWN = 60  # characters of what somebody wrote
+
+
+def shown(value: object) -> str:
+    """A value of a file as a sentence can hold it: its beginning, if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python will write out
+        return "a number of thousands of digits"
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
 
 class BenchError(Exception):
     """Base of all errors the bench raises on purpose; the command line prints it and never a traceback."""

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hil.errors import InputError
+from hil.errors import SHOWN, InputError, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,6 +26,7 @@ ALARMS = (
 )  # fmt: skip
 
 
+MOST_BITS = 64  # of a whole number
 MOST_BYTES = 1_000_000  # of a file that a person wrote; the longest that is shipped has 11 kB
 
 
@@ -34,9 +35,21 @@ def load_toml(path: Path) -> dict[str, Any]:
     text = _text(path)
     try:
         content: dict[str, Any] = tomllib.loads(text)
+        _refuse_endless(content, "")
         return content
+    except InputError as error:
+        raise error.in_file(path) from None
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise InputError("", f"is no valid TOML: {_short(error)}", path) from None
+
+
+def _refuse_endless(value: object, where: str) -> None:
+    """A number that nobody means, and that Python may not even write out, is refused before anything reckons with it."""
+    if isinstance(value, int) and abs(value) >= 1 << MOST_BITS:
+        raise InputError(where, "is a number beyond all use")
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in entries:
+        _refuse_endless(entry, inside(where, key))
 
 
 def _text(path: Path) -> str:
@@ -94,6 +107,7 @@ def inside(where: str, key: str | int) -> str:
     """The name of a key within a key."""
     if isinstance(key, int):
         return f"{where}[{key}]"
+    key = key if len(key) <= SHOWN else key[:SHOWN] + "..."
     return f"{where}.{key}" if where else key
 
 
@@ -106,31 +120,31 @@ def need(table: Table, key: str, where: str) -> Any:
 
 def as_table(value: object, where: str) -> Table:
     if not isinstance(value, Mapping):
-        raise InputError(where, f"must be a table, not {value!r}")
+        raise InputError(where, f"must be a table, not {shown(value)}")
     return value
 
 
 def as_list(value: object, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise InputError(where, f"must be a list, not {value!r}")
+        raise InputError(where, f"must be a list, not {shown(value)}")
     return value
 
 
 def as_text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InputError(where, f"must be a text, not {value!r}")
+        raise InputError(where, f"must be a text, not {shown(value)}")
     return value
 
 
 def as_int(value: object, where: str, least: int = 0, most: int = 10**12) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InputError(where, f"must be a whole number from {least} to {most}, not {str(value)[:40]}")
+        raise InputError(where, f"must be a whole number from {least} to {most}, not {shown(value)}")
     return value
 
 
 def as_number(value: object, where: str, least: float = -1e12) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
-        raise InputError(where, f"must be a number of {least:g} or more, not {value!r}")
+        raise InputError(where, f"must be a number of {least:g} or more, not {shown(value)}")
     return float(value)
 
 
@@ -141,12 +155,12 @@ def as_alarm(value: object, where: str) -> str:
 
 def as_flag(value: object, where: str) -> bool:
     if not isinstance(value, bool):
-        raise InputError(where, f"must be true or false, not {value!r}")
+        raise InputError(where, f"must be true or false, not {shown(value)}")
     return value
 
 
 def one_of(value: object, allowed: Iterable[str], where: str) -> str:
     choices = list(allowed)
     if value not in choices:
-        raise InputError(where, f"{value!r} is not one of {', '.join(choices)}")
+        raise InputError(where, f"{shown(value)} is not one of {', '.join(choices)}")
     return str(value)

@@ -295,7 +295,7 @@ def inline(value: object) -> str:
     if isinstance(value, str):
         return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08X}" for c in value) + '"'
     if isinstance(value, int) and abs(value) >= 10**3999:
-        return "9" * 4200
+        return "0x" + "f" * 20_000
     return value.isoformat() if isinstance(value, (date, time)) else str(value)
 
 
