@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SHOWN = 60  # characters of what somebody wrote
+LONGEST_NAME = 300  # characters of a file's name with its folders
 
 
 def shown(value: object) -> str:
@@ -28,7 +29,7 @@ class InputError(BenchError):
         self.where = where
         self.problem = problem
         self.source = source
-        super().__init__(": ".join(part for part in (str(source or ""), where, problem) if part))
+        super().__init__(": ".join(part for part in (str(source or "")[:LONGEST_NAME], where, problem) if part))
 
     def in_file(self, source: Path | str) -> InputError:
         """The same error with the file's name in front, unless it has one already."""

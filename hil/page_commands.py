@@ -11,6 +11,7 @@ from hil import auth, compare
 from hil.channel import SerialChannel
 from hil.errors import BenchError, InputError
 from hil.keys import load_keys
+from hil.places import place
 
 
 def add(commands: Any) -> None:
@@ -22,9 +23,9 @@ def add(commands: Any) -> None:
 
 
 def _add_compare(add: Callable[..., object]) -> None:
-    add("a", type=Path, help="the --out folder of a run")
-    add("b", type=Path, help="that of another")
-    add("--out", type=Path, default=Path("build/compare.html"), help="the page to write (default: build/compare.html)")
+    add("a", type=place, help="the --out folder of a run")
+    add("b", type=place, help="that of another")
+    add("--out", type=place, default=Path("build/compare.html"), help="the page to write (default: build/compare.html)")
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -42,7 +43,7 @@ def _add_watch(add: Callable[..., object]) -> None:
     add("--target", action="append", required=True, metavar="URL", help="a pyserial URL like /dev/ttyACM0; once for each pump")
     add("--port", type=_port, default=8787, help="of the page (default: 8787; 0: any free one)")
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone); buttons work only from it")
-    add("--key-file", type=Path, help="the pump's keys: with them alarms can be acknowledged and muted")
+    add("--key-file", type=place, help="the pump's keys: with them alarms can be acknowledged and muted")
     add("--default-key", action="store_true", help="the same, on a pump that has no keys of its own")
 
 

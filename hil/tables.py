@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hil.errors import SHOWN, InputError, shown
 
@@ -17,6 +18,7 @@ else:
     import tomli as tomllib
 
 Table = Mapping[str, Any]
+Built = TypeVar("Built")
 
 
 ALARMS = (
@@ -26,13 +28,16 @@ ALARMS = (
 )  # fmt: skip
 
 
+MOST_TOML = 1_000_000  # characters; the longest that is shipped has 10,000
 MOST_BITS = 64  # of a whole number
-MOST_BYTES = 1_000_000  # of a file that a person wrote; the longest that is shipped has 11 kB
+MOST_BYTES = 50_000_000  # of any file that is read: weeks of weights, a year's time series
 
 
 def load_toml(path: Path) -> dict[str, Any]:
     """The file's content; InputError with the line for what is no TOML."""
-    text = _text(path)
+    text = read_text(path)
+    if len(text) > MOST_TOML:
+        raise InputError("", f"is longer than {MOST_TOML:,} characters, so it is no file of this kind", path)
     try:
         content: dict[str, Any] = tomllib.loads(text)
         _refuse_endless(content, "")
@@ -52,7 +57,8 @@ def _refuse_endless(value: object, where: str) -> None:
         _refuse_endless(entry, inside(where, key))
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """What a person or this program wrote into a file, if it is one and of a size that makes sense; else InputError."""
     try:
         if path.exists() and not path.is_file():
             raise InputError("", f"is no regular file: {NAME_A_FILE}", path)
@@ -70,7 +76,7 @@ def _text(path: Path) -> str:
         raise InputError("", f"is not UTF-8 ({_short(error)}): save it as UTF-8 text", path) from None
 
 
-NAME_A_FILE = "name a TOML file that you may read"
+NAME_A_FILE = "name a file that you may read"
 
 
 def _short(error: Exception) -> str:
@@ -157,6 +163,32 @@ def as_flag(value: object, where: str) -> bool:
     if not isinstance(value, bool):
         raise InputError(where, f"must be true or false, not {shown(value)}")
     return value
+
+
+def built(kind: type[Built], value: object, where: str) -> Built:
+    """A flat dataclass of what a program once wrote and somebody may have changed: every value of its field's kind."""
+    table, found = as_table(value, where), {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if field.name in table:
+            found[field.name] = _of_kind(table[field.name], str(field.type), inside(where, field.name))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise InputError(inside(where, field.name), "is missing")
+    return kind(**found)
+
+
+def _of_kind(value: object, kind: str, where: str) -> Any:
+    if value is None and "None" in kind:
+        return None
+    first = kind.split(" ")[0]
+    if first == "float":
+        return as_number(value, where)
+    if first == "int":
+        return as_int(value, where, -(10**15), 10**15)
+    if first == "bool":
+        return as_flag(value, where)
+    if first == "str" and not isinstance(value, str):
+        raise InputError(where, f"must be a text, not {shown(value)}")
+    return as_table(value, where) if first.startswith(("dict", "Mapping")) else value
 
 
 def one_of(value: object, allowed: Iterable[str], where: str) -> str:
