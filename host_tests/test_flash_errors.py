@@ -424,7 +424,7 @@ def test_an_answer_that_comes_in_pieces_is_heard_whole():
             time.sleep(0.3)  # longer than a read waits
 
     threading.Thread(target=serve, daemon=True).start()
-    assert pump.listen(os.ttyname(slave)).fields["hash"] == "0123456789abcdef"
+    assert pump.listen(os.ttyname(slave), 600).fields["hash"] == "0123456789abcdef"
 
 
 class FakePrompt:
