@@ -32,6 +32,7 @@ _BLANK = b"\xff" * 256
 _EIO = const(5)
 _ENOSPC = const(28)
 _BLOCK_ERASE = const(6)
+_MOST_ERASES = const(10_000_000)  # no block lives so long: a count beyond is what a cut has left
 
 
 class _File:
@@ -219,7 +220,8 @@ class RegionStore:
     def _look(self, block, head, found):
         count, check = struct.unpack("<II", head[:8])
         sound = count == check ^ 0xFFFFFFFF
-        self._worn[block] = count if sound or not check else max(self._worn)
+        known = (sound or not check) and count <= _MOST_ERASES
+        self._worn[block] = count if known else max(self._worn)
         owner = _owner_of(head)
         if owner:
             name, generation, part, parts, size = owner
