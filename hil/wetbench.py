@@ -7,7 +7,7 @@ tries it again, and what could not be weighed is missing. Every weight is also w
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +48,7 @@ class Place:
     seed: int = 1
     rig: Rig | None = None
     model: BalanceModel = field(default_factory=BalanceModel)
-    test_fill_nl: int | None = None  # a real reservoir holds so much test fluid, by a person's word
+    keys: Mapping[str, bytes] | None = None  # of the pump's roles; None: the default ones
 
 
 class WetBench:
@@ -90,9 +90,11 @@ class WetBench:
 
     def _open(self) -> None:
         self.target.start()
-        clock = HostClock()
-        wall = self.target.unix_s if self.target.virtual else clock
-        self.link = Link(self.target.channel(), log=self._log, wall=wall, seed=self.place.seed, clock=self.target.clock_s)
+        self._clock = HostClock()
+        wall = self.target.unix_s if self.target.virtual else self._clock
+        self.link = Link(
+            self.target.channel(), log=self._log, wall=wall, seed=self.place.seed, keys=self.place.keys, clock=self.target.clock_s
+        )
         self.pump = Pump(self.link, wall)
         told = self.pump.open()
         self.target.told_board(told.get("board", ""))
@@ -100,7 +102,7 @@ class WetBench:
             self.wait(BOOT_MS)
             self.pump.set_time(round(self.target.unix_s()), 0)
         else:
-            clock.follow(self.link)
+            self._clock.follow(self.link)
         identity = self.pump.identity()
         self.identity = {"firmware": told.get("fw", "?"), "code hash": identity.get("hash", "?"), "board": told.get("board", "?")}
         self._open_balance()
@@ -204,16 +206,22 @@ class WetBench:
                 f'the reservoir is declared to hold {fluid}: empty it, fill it with water, and declare that with --fill "18 mL"'
             )
         if supplies.get("fluid") != "none":
-            self.link.command("EMPTY", {})
+            self._command("EMPTY", {})
         given = {"path": "septum", "fluid": "test", "volume": f"{fill_nl}nl", "withdrawn": supplies.get("res", "0nl")}
-        self.link.command("RES:REFILL", given)
+        self._command("RES:REFILL", given)
 
     def left_nl(self) -> int:
         return leading_int(self.pump.stat("supplies").get("res", "0"))
 
     def begin(self, verb: str, **fields: str) -> int:
         """Begin a delivery; gives the ms it will take."""
-        return leading_int(self.link.command(verb, fields).get("time", "0"))
+        return leading_int(self._command(verb, fields).get("time", "0"))
+
+    def _command(self, verb: str, fields: dict[str, str]) -> dict[str, str]:
+        """Dated by the pump's clock where that is a simulated one, which may run fast."""
+        if not self.target.virtual:
+            self._clock.follow(self.link)
+        return self.link.command(verb, fields)
 
     def deliver(self, verb: str, **fields: str) -> int:
         """A delivery to its end; gives the steps it made. BenchError if it did not end whole."""

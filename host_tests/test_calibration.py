@@ -24,7 +24,7 @@ from hil.plant import Rig, RigConfig
 from hil.wetbench import Place, WetBench
 
 HERE = Conditions()
-BLANK = Blank(0.0005, 0.00001, Noise(0.00008, 0.00002), 61, 3600.0)
+BLANK = Blank(0.005, 0.00001, Noise(0.00008, 0.00002), 61, 3600.0)
 WANTED = [Wanted(size, rate) for rate in (20, 200, 2000) for size in (4000, 40_000)]
 
 
@@ -57,6 +57,7 @@ def test_k_2_intervals_of_the_slope_hold_the_truth_about_as_often_as_stated():
     for seed in range(200):
         found = fit(weighed(10.0, -200.0, np.random.default_rng(seed)), BLANK, HERE)
         held += abs(found.nl_per_step - 10.0) <= 2 * found.u_nl_per_step
+        assert found.expanded_percent < 0.25  # an uncorrected evaporation would hide in the points' spread
     assert held >= 178  # a binomial of 0.95 falls below that once in ten thousand
 
 
@@ -252,6 +253,7 @@ def test_every_refusal_for_want_of_calibration_names_this_command(tmp_path):
         ["--tube", "T", "--sizes", "4000"], ["--tube", "T", "--expires-volume", "60"], ["--tube", "T", "--blank-cycle", "1 s"],
         ["--tube", "T", "--redo", "1"], ["--tube", "T", "--continue"], ["--tube", "T", "--expires-hours", "0"],
         ["--tube", "T", "--salt", "99"],
+        ["--tube", "T", "--fill", "18"],
         ["--tube", "T", "--balance", "/dev/none"], ["--tube", "T", "--balance", "sbi:x#z=1"], ["--tube", "T", "--target", "/dev/none"],
         ["--tube", "T", "--target", "emulated"],
     ],

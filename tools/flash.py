@@ -26,7 +26,7 @@ try:
     from tools.flashing.check import check_board
     from tools.flashing.device import Device
     from tools.flashing.install import Done, Installer
-    from tools.flashing.keys import PUT, put_keys
+    from tools.flashing.keys import FAMILIES, PUT, put_keys
     from tools.flashing.kinds import KINDS, first_step, kind_of
     from tools.flashing.payload import Payload, compile_board, mpy_cross
     from tools.flashing.ports import attached, find_port
@@ -92,7 +92,7 @@ def install(options: argparse.Namespace, prompt: Prompt, keys: dict[str, bytes])
     else:
         report(Installer(device, payload, say, options.replace_main).run())
     if keys != default_keys():
-        new = put_keys(device, payload, keys) == PUT
+        new = put_keys(device, payload, keys, FAMILIES[kind.platform]) == PUT
         say("the keys of the key file are in the board's journal" if new else "the board has these keys already")
     prompt.reset()
     return payload

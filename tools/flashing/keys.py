@@ -1,4 +1,4 @@
-"""Puts the keys of the roles into a board's journal from its prompt, by the journal's own code: both copies, or the old ones."""
+"""Puts the keys of the roles into a board's journal from its prompt, by the firmware's own code: both copies, or the old ones."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from tools.flashing.payload import Payload
 
 PUT, SAME, OTHER = "put", "same", "other"
 
-# Runs on the board. Where the firmware is frozen in, `place` does not exist and the image's modules are taken.
+FAMILIES = {"rp2": "hal_rp2", "esp32": "hal_esp32", "pyboard": "hal_stm32"}  # by sys.platform, as in firmware/main.py
+
+# Runs on the board. Where the firmware is frozen in, `place` does not exist and the image's modules are taken. A hal without its
+# __init__ touches no pin; it knows where the journal lies: in files, or in flash blocks of its own.
 SCRIPT = """
 import sys, os
-def _put_keys(place, data):
+def _put_keys(place, family, data):
     sys.path.insert(0, place)
     try:
         from board import BOARD
         from doseloop.journal import Journal
-        from doseloop.store import FileStore
+        Hal = __import__(family).Hal
     finally:
         sys.path.remove(place)
-    if not _kind(BOARD['journal_folder']):
-        os.mkdir(BOARD['journal_folder'])
-    journal = Journal(FileStore(BOARD['journal_folder']))
+    class Bare(Hal):
+        def __init__(self):
+            self.board = BOARD
+    journal = Journal(Bare().open_store())
     old = journal.load('keys')[0]
     if old:
         return 'same' if old == data else 'other'
@@ -32,11 +36,11 @@ def _put_keys(place, data):
 """
 
 
-def put_keys(device: Device, payload: Payload, keys: dict[str, bytes]) -> str:
+def put_keys(device: Device, payload: Payload, keys: dict[str, bytes], family: str) -> str:
     """PUT or SAME; FlashError if the board holds other keys, which are replaced with those alone that know them."""
     data = b"".join(keys[role] for role in auth.ROLES)
     device.do(SCRIPT)
-    said = str(device.ask(f"_put_keys({payload.folder!r}, {data!r})"))
+    said = str(device.ask(f"_put_keys({payload.folder!r}, {family!r}, {data!r})"))
     if said == OTHER:
         raise FlashError(
             "the board has other keys than those of the key file. Replace them with the old ones: reset it, then"
