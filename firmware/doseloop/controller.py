@@ -63,7 +63,7 @@ class Controller:
             self.rest(self.turn())
 
     def rest(self, wait_ms):
-        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 14 ms)."""
+        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 8 ms)."""
         self._turns += 1
         if self._turns >= _COLLECT_TURNS and wait_ms >= _LONG_MS:
             self._turns = 0
