@@ -3,6 +3,8 @@
 Nothing touches a pin before a hal is made.
 """
 
+import binascii
+import hashlib
 import os
 import select
 import sys
@@ -24,6 +26,7 @@ _TONE_SLICE_MS = const(25)
 _QUIET_MS = const(20)  # a host that asks without a pause asks sooner
 _CHUNK = const(64)  # a packet of USB
 _SLOW_WRITE_MS = const(5)
+CODE_SLICE = const(4096)  # bytes hashed at a time: 5 ms on an RP2040
 TONE_HZ = const(800)  # IEC 60601-1-8: 150 to 1000 Hz
 
 
@@ -122,7 +125,7 @@ class BoardHal:
         self.board = board
         self.boot_cause = boot_cause
         self.serial = Serial()
-        self.store = FileStore(make_folder(board["journal_folder"]))
+        self.store = self.open_store()
         Pin(board["direction_pin"], Pin.OUT, value=0)
         self._port = Pin(board["port_pin"], Pin.IN, Pin.PULL_UP)  # closed pulls low: a broken wire reads open
         self._port_edge = False  # set by interrupt, taken by idle
@@ -135,6 +138,10 @@ class BoardHal:
         self._ms = time.ticks_ms() & TICKS_MASK  # type: ignore[operator] # the stubs hide that ticks are a number
         self._us = 0  # microseconds beyond _ms
         self._report = Deadline()  # until when the controller's report counts
+
+    def open_store(self):
+        """Where the journal lies: files; a family that has bare flash blocks for it looks there first."""
+        return FileStore(make_folder(self.board["journal_folder"]))
 
     def begin(self, engine, enable, encoder, signals):
         """The interface of motion, bound once."""
@@ -243,11 +250,53 @@ class BoardHal:
             return "none"
         return HASH
 
+    code_folder = __file__.rpartition("/")[0]  # of files; "" in an image
+
+    def code_check(self):
+        """Files against the list that tools/flash.py left beside them, an image against what tools/image.py left behind it."""
+        return _check_files(self.code_folder) if self.code_folder else self.image_check()
+
+    def image_check(self):
+        yield "none"
+
+    def probe(self, part):
+        return None
+
     def random32(self):
         return int.from_bytes(os.urandom(4), "little")
 
     def uid(self):
         return "".join(["%02x" % byte for byte in machine.unique_id()])
+
+
+def _check_files(folder):
+    """The folder's name ends with the hash of its list, the list has the hash of each file."""
+    if "/fw-" not in folder:
+        yield "none"
+        return
+    path = folder + "/files.txt"
+    try:
+        same = (yield from _hash_file(path))[:16] == folder[-16:]
+        with open(path) as lines:
+            for line in lines:
+                want, name = line.split()
+                same = (yield from _hash_file(folder + "/" + name)) == want and same
+    except (OSError, ValueError):
+        same = False
+    yield "pass" if same else "FAIL"
+
+
+def _hash_file(path):
+    """SHA-256 in hex, a slice at a time."""
+    whole = hashlib.sha256()
+    part = bytearray(CODE_SLICE)
+    with open(path, "rb") as file:
+        while True:
+            count = file.readinto(part)
+            if not count:
+                return binascii.hexlify(whole.digest()).decode()
+            whole.update(part if count == len(part) else part[:count])
+            yield None
 
 
 def _epoch_s():

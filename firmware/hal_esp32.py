@@ -6,15 +6,18 @@ GPIO 34 to 39 have none.
 """
 
 import machine
+from esp32 import Partition
 from machine import ADC, PWM, Pin, Timer
 
 from doseloop.hal import BOOT_POWER, BOOT_SOFT, BOOT_WATCHDOG
+from doseloop.region import MIN_BLOCKS, RegionStore
 from doseloop.units import const
 from esp32_motion import Enable, Encoder, Engine
 from hal_common import TONE_HZ, BoardHal, Signal
 
 _MARK = b"doseloop"  # in the RTC's memory, which a reset keeps and a power loss clears; the byte after it is the cause
 _SIGNAL_TIMER = const(2)
+_PARTITION = "doseloop"  # of type data, if whoever made the board's table gave the journal one; else it is kept in files
 _PIN_SCALE_MV = const(3300)  # battery_full_scale_mv is what lies on the divider when the pin has this
 
 
@@ -33,6 +36,13 @@ class Hal(BoardHal):
             self._encoder,
             Signal(self._sound, board["lamp_red_pin"], board["lamp_yellow_pin"], Timer(_SIGNAL_TIMER)),
         )
+
+    def open_store(self):
+        for region in Partition.find(Partition.TYPE_DATA, label=_PARTITION):
+            blocks = region.ioctl(4, 0)
+            if blocks >= MIN_BLOCKS:
+                return RegionStore(region, blocks)
+        return super().open_store()
 
     def attend(self):
         """The encoder too is followed before it has gone through half its range, and a lost interrupt of the port is made up."""

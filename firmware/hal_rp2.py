@@ -4,14 +4,18 @@ What the chip cannot do: its clock does not survive a power loss, its watchdog w
 and a flash erase holds up the loop while the PIO goes on stepping.
 """
 
+import hashlib
 import os
 
 import machine
+import rp2
+import uctypes
 from machine import ADC, PWM, Pin, Timer
 
 from doseloop.hal import BOOT_POWER, BOOT_SOFT, BOOT_WATCHDOG
+from doseloop.region import BLOCK, RegionStore
 from doseloop.units import const
-from hal_common import TONE_HZ, BoardHal, Signal
+from hal_common import CODE_SLICE, TONE_HZ, BoardHal, Signal
 from rp2_motion import Enable, Encoder, Engine
 
 # A watchdog register that a reset keeps and a power-on clears, by chip: the watchdog's base, then scratch register 0.
@@ -20,6 +24,11 @@ _SCRATCH_RP2350 = const(0x400D800C)
 _SCRATCH_MARK = const(0x0D05E000)  # the low bits hold the cause we reset for
 _CAUSE_MASK = const(0xF)
 _KEEP_MS = const(500)
+
+_IMAGE = const(0x10000000)  # the flash as the processor sees it
+_MARK = b"DLIMAGE1"  # then the image's length in 4 bytes and its SHA-256: tools/image.py
+_TEMPERATURE_CHANNEL = const(4)
+_COLD_MV, _HOT_MV = const(500), const(900)  # -85 to 147 C: RP2040 datasheet 4.9.5, 706 mV at 27 C, 1.721 mV less for each degree
 
 
 class Hal(BoardHal):
@@ -39,6 +48,16 @@ class Hal(BoardHal):
         )
         self._keeper.init(period=_KEEP_MS, mode=Timer.PERIODIC, callback=self._keep)
 
+    def open_store(self):
+        """The end of the storage, if the mounted filesystem leaves it free (our image's _boot.py sees to it); else files."""
+        blocks = self.board["journal_blocks"]
+        whole = rp2.Flash().ioctl(4, 0)
+        files = os.statvfs("/")
+        first = whole - blocks
+        if not blocks or files[1] * files[2] > first * BLOCK:
+            return super().open_store()
+        return RegionStore(rp2.Flash(start=first * BLOCK, len=blocks * BLOCK), blocks)
+
     def _keep(self, _timer):
         """The controller's reports go on to watchdog and motor enable, also while one long turn lasts, and no longer than they count."""
         self._keep_alive()
@@ -54,6 +73,25 @@ class Hal(BoardHal):
         """The stepper stands still too, until revoke(): what it has not stepped is not booked."""
         self._enable.feed(0)
         self._engine.halt()
+
+    def probe(self, part):
+        """The converter stands or is at its end if it does not read the chip's own sensor; nobody hears the buzzer."""
+        if part != "converter":
+            return None
+        return _COLD_MV <= ADC(_TEMPERATURE_CHANNEL).read_u16() * 3300 >> 16 <= _HOT_MV
+
+    def image_check(self):
+        trailer = uctypes.bytearray_at(self.board["code_trailer"], 44)
+        if trailer[:8] != _MARK:
+            yield "none" if self.code_hash() == "none" else "FAIL"
+            return
+        whole, at = hashlib.sha256(), _IMAGE
+        end = min(at + int.from_bytes(trailer[8:12], "little"), self.board["code_trailer"])
+        while at < end:
+            whole.update(uctypes.bytearray_at(at, min(CODE_SLICE, end - at)))
+            at += CODE_SLICE
+            yield None
+        yield "pass" if whole.digest() == trailer[12:] else "FAIL"
 
     def _sound(self, on):
         self._buzzer.duty_u16(0x8000 if on else 0)

@@ -22,6 +22,9 @@ _VERSION = 1
 # Words of an answer.
 _TICKS, _US, _STEPPED, _WITNESS, _FLAGS, _BATTERY, _TEMPERATURE, _RTC_S, _RTC_MS, _RANDOM, _CAUSE, _QUEUED = range(12)
 _PORT_OPEN, _SERIAL_PENDING, _RTC_VALID = 1, 2, 4
+_CONVERTER_DEAD, _BUZZER_DEAD = 32, 64  # the reference rig reads a known voltage, and has a microphone at its buzzer
+_SLICE = 4096
+_FOLDER = __file__.rsplit("/", 1)[0] + "/doseloop"
 
 _WRITE_BYTES = 128  # a pty that polls writable takes this much without blocking
 _EXIT_RESET = 3
@@ -44,17 +47,42 @@ class _Serial:
             return 0
         count = 0
         while count < len(buffer) and self._readable.poll(0):
-            byte = self._in.read(1)
+            byte = self._byte()
             if not byte:
                 break
             buffer[count] = byte[0]
             count += 1
         return count
 
+    def _byte(self):
+        try:
+            return self._in.read(1)
+        except OSError:  # EIO: nobody holds the other end, as with a cable that was pulled
+            return b""
+
     def write(self, data):
         if not self._writable.poll(0):
             return 0
-        return self._out.write(data[:_WRITE_BYTES]) or 0
+        try:
+            return self._out.write(data[:_WRITE_BYTES]) or 0
+        except OSError:
+            return 0  # the cable is out: nothing taken
+
+
+class _Store(FileStore):
+    """What the rig was told lies with the rig before anything is written, as on a board: a kill in between finds the true order."""
+
+    def __init__(self, root, tell):
+        super().__init__(root)
+        self._tell = tell
+
+    def append(self, name, data):
+        self._tell()
+        super().append(name, data)
+
+    def replace(self, name, data):
+        self._tell()
+        super().replace(name, data)
 
 
 class UnixHal:
@@ -67,7 +95,7 @@ class UnixHal:
         self._input = array("I", [0] * 12)
         self._tx = open(int(os.getenv("DOSELOOP_TX")), "wb")
         self._rx = open(int(os.getenv("DOSELOOP_RX")), "rb")
-        self.store = FileStore(os.getenv("DOSELOOP_STORE"))
+        self.store = _Store(os.getenv("DOSELOOP_STORE"), self._tell)
         self.serial = _Serial(self)
         self._guarded = False  # a bolus or prime moves: an open port cuts the motor off
         self._cut = False  # it has
@@ -89,14 +117,17 @@ class UnixHal:
         if self._used == 4 * _CELLS:
             self._send()
 
+    def _tell(self):
+        if self._used:
+            self._send()
+
     def _send(self):
         self._tx.write(memoryview(self._cells)[: self._used])
         self._used = 0
 
     def _exchange(self, tag, a, b):
         self._cell(tag, a, b, 0)
-        if self._used:
-            self._send()
+        self._tell()
         if self._rx.readinto(self._input) != 48:
             sys.exit(0)  # the bench is gone
 
@@ -122,8 +153,7 @@ class UnixHal:
 
     def reset(self, cause):
         self._cell(_RESET, cause, 0, 0)
-        if self._used:
-            self._send()
+        self._tell()
         sys.exit(_EXIT_RESET)
 
     # Motion.
@@ -195,11 +225,25 @@ class UnixHal:
             self.store.replace("uid", kept)
         return kept.decode()
 
+    def probe(self, part):
+        return not self._input[_FLAGS] & (_CONVERTER_DEAD if part == "converter" else _BUZZER_DEAD)
+
     def code_hash(self):
         """First 16 hex digits of the SHA-256 over the firmware's files in order of name."""
         if self._code_hash is None:
-            self._code_hash = _hash_folder(sys.path[0] + "/doseloop")
+            for self._code_hash in _hash_folder(_FOLDER):
+                pass
         return self._code_hash
+
+    def code_check(self):
+        """Its sources against the code_hash that the environment names as DOSELOOP_CODE, if it does."""
+        want = os.getenv("DOSELOOP_CODE")
+        if want:
+            for found in _hash_folder(_FOLDER):
+                if found is None:
+                    yield None
+            yield "pass" if found == want else "FAIL"
+        yield "none"
 
     def mark(self, code, x):
         """For benchmarks: the bench reads it, the firmware never does."""
@@ -207,16 +251,18 @@ class UnixHal:
 
 
 def _hash_folder(folder):
+    """None for each slice, at last the hash."""
     whole = hashlib.sha256()
     for name in sorted(os.listdir(folder)):
         if name.endswith(".py"):
             with open(folder + "/" + name, "rb") as file:
                 while True:
-                    part = file.read(512)
+                    part = file.read(_SLICE)
                     if not part:
                         break
                     whole.update(part)
-    return binascii.hexlify(whole.digest())[:16].decode()
+                    yield None
+    yield binascii.hexlify(whole.digest())[:16].decode()
 
 
 def load_board(folder):

@@ -28,7 +28,7 @@ _QUEUE_WORDS = const(8)
 _LEASE_WORDS = const(3)
 _FIFO_WORDS = const(4)
 _RING = const(64)  # leases that wait in memory for a place in it
-_REFILL_MS = const(5)  # while some wait
+_REFILL_MS = const(1)  # while some wait: the queue holds two leases, and the shortest are one step of 2 ms
 _REST_MS = const(1_000)
 
 # Encoded instructions, run out of turn.

@@ -9,6 +9,7 @@ OPERATOR = "operator"
 SERVICE = "service"
 ROLES = (OPERATOR, SERVICE)
 MAC_DIGITS = 16
+KEY_BYTES = 32
 
 
 def default_key(role: str) -> bytes:
@@ -33,3 +34,14 @@ def opening_mac(key: bytes, nonce: str, role: str) -> str:
 def line_mac(key: bytes, sess: str, line: str) -> str:
     """What each changing command carries: over the session and the line before ` mac=`."""
     return mac(key, sess + line)
+
+
+def session_tag(sess: str, lap: int) -> str:
+    """The session as a code covers it: once its numbers began anew, with how often they did, so that no old line fits again."""
+    return f"{sess}{lap}" if lap else sess
+
+
+def masked_key(service_key: bytes, sess: str, role: str, key: bytes) -> tuple[str, str]:
+    """`key=` and `check=` of KEY:SET: the new key under a keystream of the service key in force, and a code that shows it arrived."""
+    stream = hmac.new(service_key, f"{sess}key {role}".encode("ascii"), hashlib.sha256).digest()
+    return bytes(a ^ b for a, b in zip(key, stream, strict=True)).hex(), mac(key, f"{sess}check {role}").lower()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import program_commands, result, runner
+from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner
 from hil.errors import BenchError
+from hil.link import Link
+from hil.places import about, place
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
 from hil.quantity import span_text
@@ -21,6 +23,7 @@ from hil.targets.process import one_core
 from hil.targets.unix import UnixTarget
 
 UNUSABLE = result.EXIT[result.UNUSABLE]
+KEY_HELP = key_commands.KEY_HELP
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
     except OSError as error:
-        print(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "), file=sys.stderr)
+        print(f"error: {about(error)}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -51,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the scenarios that are shipped")
     listing.set_defaults(do=_list)
     program_commands.add(commands)
+    key_commands.add(commands)
+    metrology_commands.add(commands)
+    calibration_command.add(commands)
+    page_commands.add(commands)
     commands.choices["run"].set_defaults(do=_run)
     commands.choices["serve"].set_defaults(do=_serve)
     return parser
@@ -59,10 +66,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(add: Callable[..., object]) -> None:
     add("scenario", help="a scenario file, or the name of a shipped one")
     add("--target", default="unix", help="unix (virtual time; default), emulated (the flashed image), or a pyserial URL like /dev/ttyACM0")
-    add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
+    add("--out", type=place, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
     add("--seed", type=_seed, help="of the simulated rig, instead of the scenario's")
     add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
-    add("--balance", help="pyserial URL of an MT-SICS balance under a real pump")
+    add("--balance", help="under a real pump: a pyserial URL (MT-SICS), or sbi:URL (Sartorius)")
+    add("--key-file", type=place, help=KEY_HELP)
     add("--sample", help='how often the three witnesses are read, like "15 min"')
     add("--quiet", action="store_true", help="no progress bar")
 
@@ -70,10 +78,11 @@ def _add_run(add: Callable[..., object]) -> None:
 def _add_serve(add: Callable[..., object]) -> None:
     add("--target", default="unix", choices=["unix"], help="what to serve (default: unix)")
     add("--speed", type=_speed, default=1.0, help="virtual seconds per second (default: 1)")
-    add("--link", type=Path, help="also make this symbolic link to the serial path")
+    add("--link", type=place, help="also make this symbolic link to the serial path")
     add("--scenario", help="begin where this scenario's story begins, with its therapy running (default: a pump fresh from the factory)")
+    add("--key-file", type=place, help=f"{KEY_HELP}; the served pump is given these keys")
     add("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
-    add("--out", type=Path, help="keep the pump's flash and messages here")
+    add("--out", type=place, help="keep the pump's flash and messages here")
 
 
 def _seed(text: str) -> int:
@@ -104,7 +113,7 @@ def _speed(text: str) -> float:
 def _run(args: argparse.Namespace) -> int:
     scenario = load_scenario(find_scenario(args.scenario))
     sample_ms = sample_span(args.sample, "--sample") if args.sample is not None else None
-    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms)
+    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms, keys.find_keys(args.key_file))
     if reason := runner.why_skipped(scenario, options):
         print(f"skipped: {scenario.name} {reason}")
         return 0
@@ -132,6 +141,8 @@ def _print_verdict(found: result.Result, out: Path) -> None:
     print(f"{found.scenario}: {found.verdict.upper()} ({found.evidence}, {found.virtual_s:,.0f} s since RUN in {found.wall_s:.1f} s)")
     if found.reason:
         print(f"  {found.reason}")
+    if found.key == "default":
+        print("  the DEFAULT key is in force: it is published, and opens every role")
     volumes = (("programmed (oracle)", found.expected_nl), ("ledger", found.authorised_nl), ("motion witness", found.witnessed_nl))
     for name, value in (*volumes, ("balance", found.balance_nl)):
         print(f"  {name:20s} {'not measured' if value is None else f'{value / 1000:12,.3f} uL'}")
@@ -149,12 +160,17 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _serve_here(args: argparse.Namespace) -> int:
-    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario else None
+    own = keys.find_keys(args.key_file)
+    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario is not None else None
     target = UnixTarget(Rig(scenario.rig if scenario else RigConfig(), args.seed), seed=args.seed, work=args.out)
     try:
         target.start()
         if scenario:
-            runner.begin_therapy(scenario, target)
+            runner.begin_therapy(scenario, target, own)
+        elif own:
+            link = Link(target.channel(), wall=target.unix_s)
+            keys.provision(link, own)
+            target.release_line()
         _announce(target, args)
         target.serve(args.speed, _until_signal())
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from hil.channel import Channel, SerialLog
 from hil.errors import LinkError, Refused
 from hil.frames import Event, FrameError, Reply, next_seq, parse_line, request_body, seal
 
-SERVICE_VERBS = frozenset({"THER:IMPORT", "CAL:SET", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS", "SCREEN:NEW", "LINE:NEW"})
+SERVICE_VERBS = frozenset({"THER:IMPORT", "CAL:SET", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS", "SCREEN:NEW", "LINE:NEW", "KEY:SET"})
 FREE_VERBS = frozenset({"STOP", "HELLO", "HELP", "AUTH"})
 DELIVERY_VERBS = frozenset(
     {"PROG:COMMIT", "RUN", "DOSE:BOLUS", "DOSE:PRIME", "DOSE:SCREEN", "RES:REFILL", "CAL:MOVE", "TEST:FLOW", "TEST:BOLUS"}
@@ -78,6 +78,7 @@ class Link:
         self._keys = dict(keys) if keys is not None else auth.default_keys()
         self._patience = patience or Patience()
         self._seq = 0  # of the last command the pump took
+        self._lap = 0  # times the session's numbers began anew
         self._buffer = b""
         self._forgotten = False  # the pump restarted during the exchange under way
         self._lose = 0  # replies still to be lost on purpose
@@ -95,7 +96,7 @@ class Link:
         missing = {"boot", "sess", "nonce"} - reply.fields.keys()
         if missing:
             raise LinkError(f"HELLO was answered without {', '.join(sorted(missing))}: is this a doseloop pump?")
-        self._seq = 0
+        self._seq = self._lap = 0
         self.session = Session(reply.fields["boot"], reply.fields["sess"], reply.fields["nonce"], reply.fields)
         return self.session
 
@@ -103,8 +104,37 @@ class Link:
         """AUTH for `operator` or `service`, with the HELLO nonce."""
         session = self._opened()
         proof = auth.opening_mac(self._keys[role], session.nonce, role)
-        self._numbered("AUTH", {"role": role, "sess": session.sess, "mac": proof})
+        try:
+            self._numbered("AUTH", {"role": role, "sess": session.sess, "mac": proof})
+        except Refused as refused:
+            raise self._which_key(refused) from None
         self.role = role
+
+    def _which_key(self, refused: Refused) -> Refused:
+        """A refused AUTH, with the way on for a person."""
+        if refused.code != "AUTH":
+            return refused
+        if wait := refused.fields.get("wait"):
+            return Refused(refused.code, f"{refused.text}: try again in {wait}", refused.fields, refused.verb)
+        published = self._keys == auth.default_keys()
+        own = "it has keys of its own: name their file by --key-file" if published else "these are not its keys"
+        on_default = "the default keys are in force: leave --key-file out, or give it these by `python -m hil key set`"
+        hint = on_default if self.ask("STAT?").get("key") == "default" and not published else own
+        return Refused(refused.code, f"{refused.text} ({hint})", refused.fields, refused.verb)
+
+    def use_keys(self, keys: Mapping[str, bytes]) -> None:
+        """The keys that roles are opened by from now on."""
+        self._keys = dict(keys)
+        self.role = None
+
+    def set_key(self, role: str, key: bytes) -> None:
+        """KEY:SET in a session of its own, which the pump ends with it; then the new key is seen to open its role."""
+        sess = self.hello().sess
+        masked, check = auth.masked_key(self._keys[auth.SERVICE], sess, role, key)
+        self.command("KEY:SET", {"role": role, "key": masked, "check": check})
+        self._keys[role] = key
+        self.hello()
+        self.open_role(role)
 
     def forget(self) -> None:
         """The pump restarted: its session is gone, bytes in flight are worth nothing."""
@@ -152,6 +182,10 @@ class Link:
             fields.update(at=f"{int(self._wall())}s", ttl="30s")
         return fields
 
+    def unix_s(self) -> float:
+        """What this host's commands are dated by."""
+        return self._wall()
+
     def new_id(self) -> str:
         return f"{self._ids.getrandbits(32):08x}"
 
@@ -188,9 +222,11 @@ class Link:
         seq = next_seq(self._seq)
         body = request_body(seq, verb, fields)
         if key is not None:
-            body += f" mac={auth.line_mac(key, fields['sess'], body)}"
+            lap = self._lap + (seq < self._seq)
+            body += f" mac={auth.line_mac(key, auth.session_tag(fields['sess'], lap), body)}"
         reply = self._exchange(seal(body), seq, verb)
         if reply.code not in NOT_CONSUMED:
+            self._lap += seq < self._seq
             self._seq = seq
         self._must_be_ok(reply, verb)
         return reply.fields

@@ -9,6 +9,9 @@ from typing import Any
 
 from hil import dilution, program_plot, program_view
 from hil.errors import BenchError
+from hil.key_commands import KEY_HELP, URL_HELP
+from hil.keys import find_keys
+from hil.places import place
 from hil.prescription import find_program
 from hil.prescription_file import Prescription, load_prescription
 from hil.program_check import judge
@@ -17,7 +20,6 @@ from hil.quantity import whole
 
 PLOTS = Path("build/programs")
 FILE_HELP = "a program file (TOML), or the name of a shipped one"
-URL_HELP = "the pump: any pyserial URL, like /dev/ttyACM0 or rfc2217://bench7:4000"
 
 
 def add(commands: Any) -> None:
@@ -33,7 +35,7 @@ def add(commands: Any) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help=FILE_HELP)
-    parser.add_argument("--plot", type=Path, help=f"where the picture goes (default: {PLOTS}/NAME.png)")
+    parser.add_argument("--plot", type=place, help=f"where the picture goes (default: {PLOTS}/NAME.png)")
     parser.add_argument("--no-plot", action="store_true", help="tables only")
     parser.set_defaults(do=_show)
 
@@ -43,7 +45,8 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help=FILE_HELP)
     parser.add_argument("--target", metavar="URL", help=f"{URL_HELP}; without it, the file alone is judged")
     parser.add_argument("--reason", choices=["OVERDOSE"], help="judge a reduction as one for an overdose (label 2.5)")
-    parser.add_argument("--out", type=Path, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
+    parser.add_argument("--key-file", type=place, help=KEY_HELP)
+    parser.add_argument("--out", type=place, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
     parser.set_defaults(do=_check)
 
 
@@ -61,7 +64,8 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attended", action="store_true", help=present)
     parser.add_argument("--reason", choices=["OVERDOSE"], help="I declare: the reduction is for an overdose (label 2.5)")
     parser.add_argument("--yes", metavar="HASH", default="", help="commit this hash (all 16 digits) without typing it")
-    parser.add_argument("--out", type=Path, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
+    parser.add_argument("--key-file", type=place, help=KEY_HELP)
+    parser.add_argument("--out", type=place, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
     parser.set_defaults(do=_send)
 
 
@@ -104,7 +108,7 @@ def _check(args: argparse.Namespace) -> int:
             raise BenchError("--reason goes with --target: without a pump no history is known that it could excuse")
         return _check_file(prescription)
     log = args.out / f"{prescription.program.name}.serial.log"
-    with opened(args.target, log) as (link, _):
+    with opened(args.target, log, find_keys(args.key_file)) as (link, _):
         return check(link, prescription.program, Declared(reason=args.reason or ""), args.out, log)
 
 
@@ -122,7 +126,7 @@ def _check_file(prescription: Prescription) -> int:
 def _send(args: argparse.Namespace) -> int:
     program = _load(args).program
     log = args.out / f"{program.name}.serial.log"
-    with opened(args.target, log) as (link, clock):
+    with opened(args.target, log, find_keys(args.key_file)) as (link, clock):
         return send(link, clock, program, Declared(args.attended, args.reason or "", args.yes), args.out, log)
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from hil.charts import BALANCE, LEDGER, PROGRAM, STYLE
+from hil.chart import BALANCE, LEDGER, PROGRAM, STYLE
 from hil.prescription import DAY_MIN, LEAD_MIN, Program, Segments
 from hil.program_send import mcg
 from hil.program_view import different_days

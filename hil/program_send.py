@@ -68,14 +68,14 @@ class HostClock:
 
 
 @contextmanager
-def opened(url: str, log: Path) -> Iterator[tuple[Link, HostClock]]:
-    """A session with the pump behind a pyserial URL; every line both ways goes to `log`."""
+def opened(url: str, log: Path, own: Mapping[str, bytes] | None = None) -> Iterator[tuple[Link, HostClock]]:
+    """A session with the pump behind a pyserial URL; every line both ways goes to `log`. own: its keys, None for the default ones."""
     log.parent.mkdir(parents=True, exist_ok=True)
     channel = SerialChannel(url)
     clock, began = HostClock(), time.monotonic()
     kept = SerialLog(log, lambda: time.monotonic() - began)
     try:
-        link = Link(channel, log=kept, wall=clock)
+        link = Link(channel, log=kept, wall=clock, keys=own)
         link.hello()
         clock.follow(link)
         yield link, clock

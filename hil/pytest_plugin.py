@@ -8,11 +8,13 @@ pytest's own (`--junitxml`). The stories of an emulated board that begin alike s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hil.errors import BenchError
+from hil.keys import find_keys
 from hil.result import FAILED, PASSED
 from hil.runner import Options, run, why_skipped
 from hil.scenario import Scenario, load_scenario
@@ -62,7 +64,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         scenario = load_scenario(self.path)
-        options = Options(self.config.getoption("--target"), self.config.getoption("--reports").resolve())
+        options = Options(self.config.getoption("--target"), self.config.getoption("--reports").resolve(), keys=find_keys(None))
         if reason := why_skipped(scenario, options):
             pytest.skip(f"{scenario.name} {reason}")
         if wrong := self.config.stash.get(WIRING, None):
@@ -78,7 +80,7 @@ class ScenarioItem(pytest.Item):
     def _run(self, scenario: Scenario, options: Options) -> Verdict:
         if options.target == "emulated":
             return self.config.stash.setdefault(BOARDS, Boards(options)).run(scenario)
-        found = run(scenario, Options(options.target, options.out / scenario.name))
+        found = run(scenario, replace(options, out=options.out / scenario.name))
         return Verdict(scenario.name, found.verdict, found.reason, found.wall_s, found.evidence)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:

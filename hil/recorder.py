@@ -7,6 +7,7 @@ from typing import Any
 
 from hil.errors import Refused
 from hil.expectation import Expectation
+from hil.instruments import BalanceError
 from hil.pump import Counts, Pump, leading_int
 from hil.result import AlarmSpan, Result, Sample
 from hil.targets.base import Target
@@ -30,6 +31,8 @@ class Recorder:
         self._first: Counts | None = None
         self._true_zero_nl = 0.0
         self._tip_zero_ng = 0.0
+        self._ledger_ng: float | None = None  # dose since the refill, as the pump said last
+        self._dose_ng = 0.0  # since zero, refills and all
         self.refills: list[tuple[int, int]] = []  # (virtual us, mcg/mL as declared)
         self._open: dict[str, AlarmSpan] = {}
         self._pin_base: tuple[int, int] | None = None
@@ -100,7 +103,14 @@ class Recorder:
         return self.expectation.steps_per_ml if self.expectation else 100_000
 
     def balance(self) -> Weighed | None:
-        return self._weighing.delivered() if self._weighing and self.zero_ms is not None else None
+        """None without one. Once it went away it stays so: back again, it may have another zero. The run goes on without it."""
+        if self._weighing is None or self.zero_ms is None or self.result.balance_lost:
+            return None
+        try:
+            return self._weighing.delivered()
+        except BalanceError as error:
+            self.result.balance_lost = f"{error} (at {self.since_ms() / 3_600_000:.2f} h)"
+            return None
 
     # ---- the time series
 
@@ -111,6 +121,7 @@ class Recorder:
         if self.expectation is None or self.zero_ms is None:
             return stat
         counts, weighed = self._pump.counts(), self.balance()
+        self._follow_dose(leading_int(stat.get("refill", "0")))
         self.result.uncertain_nl = float(counts.uncertain - self._zero().uncertain)
         now_us = self._target.now_ms() * 1000
         self.result.samples.append(
@@ -128,9 +139,16 @@ class Recorder:
                 alarms=leading_int(stat.get("alarms", "0")),
                 programmed_ng=self.expectation.dose_ng(now_us),
                 tip_ng=self.tip_ng(),
+                ledger_ng=self._dose_ng,
             )
         )
         return stat
+
+    def _follow_dose(self, since_refill_ng: int) -> None:
+        """The pump counts anew from each refill."""
+        last = since_refill_ng if self._ledger_ng is None else self._ledger_ng
+        self._dose_ng += since_refill_ng - last if since_refill_ng >= last else since_refill_ng
+        self._ledger_ng = since_refill_ng
 
     def _true_nl(self) -> float | None:
         """What the simulated rig really gave; nobody knows that of a real one."""

@@ -1,27 +1,46 @@
-"""report.html: one page that stands alone, on a screen and on paper."""
+"""report.html: one page that stands alone, on a wide screen, on a phone and in print; the verdict first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hil import charts
+from hil.chart import NARROW, WIDE, Chart
 from hil.quantity import span_text
 from hil.result import Measurement, Result, limits_text, shown
-from hil.tip import TipCurve
 
 LONG_TIMELINE = 400
+ABOUT = {
+    "SIMULATED": "the firmware is real, the rig and the balance are software",
+    "EMULATED": "the image that is flashed ran on an emulated chip, the rig is software",
+    "MEASURED": "a real board ran",
+}
+NOT_MEDICAL = "A bench rig that pumps water onto a balance. Not a medical device; nothing here may be used on a person."
+DEFAULT_KEY = "The default key is in force: whoever has read the source can command this pump. Provision keys of your own."
+HASHED = ("hash", "commit", "board data")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One chart with what it shows."""
+    """One chart, at both widths a page shows it in."""
 
     title: str
     caption: str
-    svg: str
+    wide: str
+    narrow: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One witness's volume and its deviation from the program."""
+
+    name: str
+    volume: str
+    deviation: str
 
 
 def write(result: Result, path: Path) -> None:
@@ -30,31 +49,44 @@ def write(result: Result, path: Path) -> None:
 
 
 def page(result: Result) -> str:
-    environment = Environment(loader=PackageLoader("hil"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(shown=shown, span=_span, limits=limits_text, margin=margin_text)
-    return environment.get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         r=result,
-        tiles=_tiles(result),
-        pictures=_pictures(result),
-        alarm_svg=charts.alarms(result) if result.alarms else "",
+        tiles=tiles(result),
+        flow=pictures(result.charts),
+        run=pictures(charts.of_run(result)),
+        alarms=pictures([charts.alarms(result)] if result.alarms else []),
+        drug=pictures(charts.of_drug(result)),
         outcomes=result.outcomes[:LONG_TIMELINE],
         left_out=max(0, len(result.outcomes) - LONG_TIMELINE),
+        about=ABOUT.get(result.evidence, ""),
+        not_medical=NOT_MEDICAL,
+        default_key=DEFAULT_KEY if result.key == "default" else "",
     )
 
 
-def _span(ms: float) -> str:
+def environment() -> Environment:
+    """Templates that escape what they are given, and fail on what they were not."""
+    found = Environment(loader=PackageLoader("hil"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters.update(shown=shown, span=span, limits=limits_text, margin=margin_text, uncertainty=uncertainty_text, mark=mark)
+    return found
+
+
+def pictures(drawn: Sequence[Chart]) -> list[Picture]:
+    return [Picture(chart.title, chart.caption, chart.svg(WIDE), chart.svg(NARROW)) for chart in drawn]
+
+
+def span(ms: float) -> str:
     return ("-" if ms < 0 else "") + span_text(abs(int(ms)))
 
 
-def _tiles(result: Result) -> list[tuple[str, str, str]]:
-    """(name, volume, deviation from the oracle) of each witness."""
-    tiles = [("programmed (oracle)", _microlitres(result.expected_nl), "")]
+def tiles(result: Result) -> list[Tile]:
+    found = [Tile("programmed (oracle)", microlitres(result.expected_nl), "")]
     for name, value in (("ledger", result.authorised_nl), ("motion witness", result.witnessed_nl), ("balance", result.balance_nl)):
-        tiles.append((name, _microlitres(value), _deviation(value, result.expected_nl)))
-    return tiles
+        found.append(Tile(name, microlitres(value), _deviation(value, result.expected_nl)))
+    return found
 
 
-def _microlitres(value_nl: float | None) -> str:
+def microlitres(value_nl: float | None) -> str:
     return "not measured" if value_nl is None else f"{value_nl / 1000:,.3f} µL"
 
 
@@ -66,37 +98,18 @@ def _deviation(value_nl: float | None, expected_nl: float | None) -> str:
 
 def margin_text(m: Measurement) -> str:
     """How far the nearer limit is."""
-    if m.value is None or (m.low is None and m.high is None):
+    return "" if m.margin is None else shown(m.margin)
+
+
+def uncertainty_text(m: Measurement) -> str:
+    """Expanded, k = 2; exact counts have none."""
+    if m.uncertainty is None:
         return ""
-    distances = [d for d in (None if m.low is None else m.value - m.low, None if m.high is None else m.high - m.value) if d is not None]
-    return shown(min(distances))
+    if m.uncertainty_down is None or m.uncertainty_down == m.uncertainty:
+        return f"± {shown(m.uncertainty)}"
+    return f"+{shown(m.uncertainty)} -{shown(m.uncertainty_down)}"
 
 
-def _pictures(result: Result) -> list[Picture]:
-    if len(result.samples) < 2:
-        return []
-    found = [
-        Picture(
-            "Programmed and delivered", "All three witnesses of the delivered volume over the programmed curve.", charts.delivered(result)
-        ),
-        Picture(
-            "Where they part",
-            "The same, minus the programmed curve. The shaded band is what the balance cannot tell: two standard deviations of its noise.",
-            charts.deviation(result),
-        ),
-        Picture("Basal rate", "As the pump's status says it.", charts.rate(result)),
-        *(_of_tip(curve, result) for curve in result.tips if len(curve.t_s) > 1),
-    ]
-    if result.step_errors:
-        caption = "Each step edge against the oracle's ideal curve: the largest of |k - ideal| and |k - 1 - ideal| in each stretch."
-        found.append(Picture("Step error", caption, charts.step_error(result)))
-    return found
-
-
-def _of_tip(curve: TipCurve, result: Result) -> Picture:
-    caption = f"Means over {curve.window_s / 3600:.3g} h of what leaves the catheter while the drug in the line changes: {curve.change}."
-    if curve.unbridged:
-        caption += " Dashed: the same program, had every volume been worked out with the new concentration from the refill on."
-    if curve.declared_mcg_ml and abs(curve.after_mcg_ml - curve.declared_mcg_ml) > 0.005 * curve.declared_mcg_ml:
-        caption += f" The refill was of {curve.declared_mcg_ml:.4g} mcg/mL; it mixed with what the syringe had left in the reservoir."
-    return Picture(f"Dose rate at the catheter tip, {curve.change}", caption, charts.tip(curve, result.since, result.evidence))
+def mark(m: Measurement) -> str:
+    """The verdict with a sign that stands in grey too."""
+    return {"failed": "✗ failed", "passed": "✓ passed", "marginal": "≈ marginal"}.get(m.verdict, m.verdict)

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import csv
 import json
-import platform
+import re
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from hil.csf import CsfCurve
 from hil.tip import TipCurve
+
+if TYPE_CHECKING:
+    from hil.chart import Chart
 
 PASSED = "passed"
 FAILED = "failed"
+MARGINAL = "marginal"  # the limit lies within the uncertainty
+NOT_MEASURED = "not measured"
 UNUSABLE = "unusable"
 EXIT = {PASSED: 0, FAILED: 1, UNUSABLE: 2}
+LEFT_OUT = ("samples", "measurements", "step_errors", "tips", "csf", "charts")  # of result.json; the samples are in the CSV
+NOT_XML = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd]")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A figure with its limits; None as a limit is none."""
+    """A figure with its limits; None as a limit is none.
+
+    With an uncertainty (k = 2) the verdict is on the interval in which the truth lies: passed, if all of it is inside the limits; failed,
+    if all of it is outside; else marginal. missing: why there is no value; that is no failure of the pump.
+    """
 
     name: str
     value: float | None
@@ -29,18 +41,36 @@ class Measurement:
     low: float | None = None
     high: float | None = None
     why: str = ""  # the requirement or the source of the limits
+    uncertainty: float | None = None  # expanded, k = 2, in the figure's unit; None: none was worked out
+    missing: str = ""  # why there is no value
+    uncertainty_down: float | None = None  # where it is not the same downwards
+
+    @property
+    def margin(self) -> float | None:
+        """How far the nearer limit is; negative beyond it."""
+        if self.value is None:
+            return None
+        ends = (None if self.low is None else self.value - self.low, None if self.high is None else self.high - self.value)
+        return min((end for end in ends if end is not None), default=None)
 
     @property
     def verdict(self) -> str:
+        if self.missing:
+            return NOT_MEASURED
         if self.low is None and self.high is None:
             return "noted"
         if self.value is None or self.value != self.value:
             return FAILED
-        inside = (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
-        return PASSED if inside else FAILED
+        up = self.uncertainty or 0.0
+        down = up if self.uncertainty_down is None else self.uncertainty_down
+        low = -inf if self.low is None else self.low
+        high = inf if self.high is None else self.high
+        if low <= self.value - down and self.value + up <= high:
+            return PASSED
+        return FAILED if self.value - down > high or self.value + up < low or not (up or down) else MARGINAL
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "verdict": self.verdict}
+        return {**asdict(self), "margin": self.margin, "verdict": self.verdict}
 
 
 @dataclass(frozen=True)
@@ -82,6 +112,7 @@ class Sample:
     alarms: int
     programmed_ng: float = 0.0
     tip_ng: float | None = None  # what left the catheter tip; only the simulated rig knows
+    ledger_ng: float = 0.0  # the pump's own account of the dose
 
 
 @dataclass
@@ -96,6 +127,7 @@ class Result:
     seed: int
     verdict: str = UNUSABLE
     reason: str = ""  # why it is unusable, or what failed first
+    key: str = "unknown"  # default, own or damaged, as the pump's status says it
     versions: dict[str, str] = field(default_factory=dict)
     virtual_s: float = 0.0
     wall_s: float = 0.0
@@ -105,6 +137,7 @@ class Result:
     balance_nl: float | None = None
     uncertain_nl: float = 0.0  # what power cuts left in doubt; it is in the ledger and in its witness
     evaporation_mg_h: float | None = None  # by the blank before the run
+    balance_lost: str = ""  # it went away in mid-run: what it said when
     max_step_error: float | None = None
     since: str = "first RUN"  # what all times count from
     tip_ng: int | None = None  # dose that left the catheter tip
@@ -115,6 +148,8 @@ class Result:
     samples: list[Sample] = field(default_factory=list)
     step_errors: list[tuple[float, float]] = field(default_factory=list)  # (s since the first RUN, largest in that stretch)
     tips: list[TipCurve] = field(default_factory=list)  # one for each change of concentration
+    csf: CsfCurve | None = None  # the model of the spinal fluid
+    charts: list[Chart] = field(default_factory=list)  # figures of other parts (flow accuracy), shown after the measurements
 
     def judge(self) -> None:
         """Passed, if every step went as promised and every figure is within its limits."""
@@ -128,7 +163,7 @@ class Result:
         return EXIT[self.verdict]
 
     def as_json(self) -> dict[str, Any]:
-        plain = {key: value for key, value in asdict(self).items() if key not in ("samples", "measurements", "step_errors", "tips")}
+        plain = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__ if name not in LEFT_OUT}
         plain["measurements"] = [m.as_json() for m in self.measurements]
         return plain
 
@@ -152,17 +187,6 @@ def limits_text(m: Measurement) -> str:
     return f"{shown(m.low)} to {shown(m.high)}"
 
 
-def versions() -> dict[str, str]:
-    """What the run depended on."""
-    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
-    for package in ("doseloop", "pyserial", "numpy"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "from source"
-    return found
-
-
 def write_json(result: Result, path: Path) -> None:
     path.write_text(json.dumps(result.as_json(), indent=2) + "\n", "utf-8")
 
@@ -182,18 +206,52 @@ def _rounded(value: float) -> float:
 
 
 def write_junit(result: Result, path: Path) -> None:
-    """Each step and each measurement is a test case."""
-    cases = [(o.what, o.where, o.ok, o.detail) for o in result.outcomes]
-    cases += [(m.name, m.why, m.verdict != FAILED, f"{shown(m.value)} {m.unit}, allowed {limits_text(m)}") for m in result.measurements]
-    suite = ElementTree.Element("testsuite", name=result.scenario, tests=str(max(1, len(cases))), time=f"{result.wall_s:.3f}")
-    for name, where, ok, detail in cases:
-        case = ElementTree.SubElement(suite, "testcase", classname=f"{result.scenario}.{where}", name=name)
-        if not ok:
-            ElementTree.SubElement(case, "failure", message=detail)
+    """Each step and each measurement is a test case, with what the report says of it as properties."""
+    suite = ElementTree.Element("testsuite", name=result.scenario, time=f"{result.wall_s:.3f}")
+    _properties(suite, {"verdict": result.verdict, "evidence": result.evidence, **_facts(result)})
+    for o in result.outcomes:
+        _case(suite, f"{result.scenario}.{o.where}", o.what, "" if o.ok else o.detail or "not as promised", {"t_ms": str(o.t_ms)})
+    for m in result.measurements:
+        wrong = f"{shown(m.value)} {m.unit}, allowed {limits_text(m)}" if m.verdict == FAILED else ""
+        _case(suite, f"{result.scenario}.{m.why}", m.name, wrong, {"evidence": result.evidence, **_said(m)})
     if result.verdict == UNUSABLE:
-        case = ElementTree.SubElement(suite, "testcase", classname=result.scenario, name="bench")
-        ElementTree.SubElement(case, "error", message=result.reason)
-    suite.set("failures", str(sum(not ok for _, _, ok, _ in cases)))
-    suite.set("errors", str(int(result.verdict == UNUSABLE)))
+        case = ElementTree.SubElement(suite, "testcase", classname=_xml(result.scenario), name="bench")
+        ElementTree.SubElement(case, "error", message=_xml(result.reason))
+    for name, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error")):
+        suite.set(name, str(len(suite.findall(tag))))
     ElementTree.indent(suite)
     ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _facts(result: Result) -> dict[str, str]:
+    facts = {name: str(getattr(result, name)) for name in ("target", "seed", "virtual_s", "key") if getattr(result, name) != ""}
+    return facts | {name.replace(" ", "_"): text for name, text in result.versions.items()}
+
+
+def _said(m: Measurement) -> dict[str, str]:
+    """What the report's table says of a figure."""
+    figures = {name: getattr(m, name) for name in ("value", "low", "high", "margin", "uncertainty")}
+    return {name: repr(value) for name, value in figures.items() if value is not None} | {"unit": m.unit, "verdict": m.verdict}
+
+
+def _case(suite: ElementTree.Element, where: str, name: str, wrong: str, properties: dict[str, str]) -> None:
+    case = ElementTree.SubElement(suite, "testcase", classname=_xml(where), name=_xml(name))
+    _properties(case, properties)
+    if wrong:
+        ElementTree.SubElement(case, "failure", message=_xml(wrong))
+
+
+def _properties(parent: ElementTree.Element, pairs: dict[str, str]) -> None:
+    properties = ElementTree.SubElement(parent, "properties")
+    for name, value in pairs.items():
+        ElementTree.SubElement(properties, "property", name=_xml(name), value=_xml(value))
+
+
+def _xml(text: str) -> str:
+    """Without what no XML file may hold."""
+    return NOT_XML.sub("?", text)
+
+
+def _plain(value: Any) -> Any:
+    """A list of records as a list of tables."""
+    return [asdict(item) if hasattr(item, "__dataclass_fields__") else item for item in value] if isinstance(value, list) else value

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil import measurements, pin_figures, report, result
+from hil import keys, measurements, paper, pin_figures, provenance, report, result
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
 from hil.errors import BenchError, BenchUnusable, InputError, Refused
-from hil.instruments import MtSicsBalance, SimulatedBalance
+from hil.instruments import SimulatedBalance, open_balance
 from hil.link import Link
 from hil.plant.pins import PinRig
 from hil.plant.rig import Rig
@@ -23,7 +23,7 @@ from hil.pump import Pump
 from hil.quantity import span_text
 from hil.recorder import Recorder
 from hil.result import Outcome, Result
-from hil.scenario import Scenario
+from hil.scenario import Scenario, board_data
 from hil.targets.base import Target
 from hil.targets.emulated import EmulatedTarget
 from hil.targets.lockstep import CAUSES, POWER
@@ -48,6 +48,7 @@ class Options:
     days: int | None = None
     balance_url: str | None = None
     sample_ms: int | None = None
+    keys: Mapping[str, bytes] | None = None  # of the roles; a simulated pump is given them first
 
 
 def run(scenario: Scenario, options: Options, progress: Progress = lambda done, planned: None) -> Result:
@@ -107,6 +108,7 @@ def write_all(found: Result, out: Path) -> None:
     result.write_csv(found, out / "timeseries.csv")
     result.write_junit(found, out / "junit.xml")
     report.write(found, out / "report.html")
+    paper.write(found, out / "report.pdf")
 
 
 class Run:
@@ -150,7 +152,9 @@ class Run:
 
     def begin(self) -> tuple[Play, Acts]:
         """From a pump that was started to where the story begins."""
-        link = Link(self.target.channel(), log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed, clock=self.target.clock_s)
+        given = self.options.keys if self.target.rig is None else None  # a simulated pump begins with the default ones
+        channel, clock = self.target.channel(), self.target.clock_s
+        link = Link(channel, log=self.log, wall=self._host_unix_s, seed=self.scenario.setup.seed, keys=given, clock=clock)
         pump = Pump(link, self._host_unix_s)
         rig = self.scenario.rig
         recorder = Recorder(self.result, self.target, pump, self._weighing, turn=(rig.steps_per_turn, rig.encoder_counts_per_turn))
@@ -168,8 +172,10 @@ class Run:
             self.result.evidence = self.target.evidence
             if self.target.virtual:
                 self.target.advance_to(max(self.target.now_ms(), self._started_ms + BOOT_MS))
-            firmware = {"firmware": fields.get("fw", "?"), "code hash": pump.identity().get("hash", "?"), "board": fields.get("board", "?")}
-            self.result.versions = {**result.versions(), **firmware, **self.target.versions(), **self.result.versions}
+            if self.options.keys and self.target.rig is not None:
+                keys.provision(pump.link, self.options.keys)
+            self.result.key = keys.state_of(pump.link)
+            self.result.versions = {**self._versions(fields, pump.identity()), **self.target.versions(), **self.result.versions}
             play.set_up()
             if self.scenario.setup.run:
                 acts.first_run()
@@ -179,6 +185,15 @@ class Run:
             raise
         except BenchError as error:
             raise BenchUnusable(f"the pump could not be set up for this scenario: {error}") from None
+
+    def _versions(self, hello: Mapping[str, str], identity: Mapping[str, str]) -> dict[str, str]:
+        """What the pump says of itself, what it was given, and the bench."""
+        found = {"firmware": hello.get("fw", "?"), "code hash": identity.get("hash", "?"), "firmware commit": identity.get("git", "?")}
+        found["board"] = hello.get("board", "?")
+        if self.target.rig is not None:  # a real board's data is in its own files
+            found["board data"] = provenance.of_board({**board_data(), **self.scenario.board})
+        found["scenario hash"] = self.scenario.digest
+        return found | provenance.of_host()
 
     def _host_unix_s(self) -> float:
         """The host's clock, which is as wrong as what the story sets the pump's to."""
@@ -195,6 +210,8 @@ class Run:
     def _take_figures(self, play: Play) -> None:
         recorder = play.recorder
         recorder.end_alarms()
+        if play.program is not None:
+            self.result.versions |= {"program": play.program.name, "program hash": play.program.hash()}
         self._check_alarms(recorder)
         measurements.take_all(self.result, self.scenario, self.target, recorder, play.pump.link.longest_s)
         if (pins := self.target.pins()) is not None and recorder.expectation is not None:
@@ -226,7 +243,7 @@ class Run:
             url = self._simulated.path
         if url is None:
             return None
-        balance = MtSicsBalance(url, clock=lambda: self.target.now_ms() / 1000)
+        balance = open_balance(url, clock=lambda: self.target.now_ms() / 1000)
         self.result.versions["balance"] = balance.identify().model
         weighing = Weighing(balance, self.scenario.rig.temperature_c)
         weighing.blank(lambda ms: self.target.advance_to(self.target.now_ms() + ms))
@@ -257,10 +274,10 @@ def _span_ms(step: Step, days: int) -> int:
     return 0
 
 
-def begin_therapy(scenario: Scenario, target: UnixTarget) -> None:
-    """Bring a pump that was just started to where a scenario's story begins, and let go of its line."""
+def begin_therapy(scenario: Scenario, target: UnixTarget, own: Mapping[str, bytes] | None = None) -> None:
+    """Bring a pump that was just started to where a scenario's story begins, with its own keys, and let go of its line."""
     nobody = Result(scenario.name, scenario.title, scenario.story, target.name, target.evidence, scenario.setup.seed)
-    Run(scenario, Options(), target, nobody, lambda done, planned: None).begin()
+    Run(scenario, Options(keys=own), target, nobody, lambda done, planned: None).begin()
     target.release_line()
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hil.instruments import Evaporation, MtSicsBalance, Reading, volume_nl
+from hil.instruments import Balance, Evaporation, Reading, volume_nl
 from hil.instruments.gravimetry import mean_of
 
 BLANK_CYCLES = 10
@@ -25,7 +25,7 @@ class Weighed:
 class Weighing:
     """Reads one balance and turns grams into nL since `begin`."""
 
-    def __init__(self, balance: MtSicsBalance, temperature_c: float) -> None:
+    def __init__(self, balance: Balance, temperature_c: float) -> None:
         self._balance = balance
         self._temperature_c = temperature_c
         self._blank: Evaporation | None = None

@@ -8,6 +8,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: two workers, small matrices, threads only wait for each other
+
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate] + ([Phase.shrink] if os.getenv("DOSELOOP_SHRINK") else [])
 settings.register_profile("doseloop", deadline=None, max_examples=60, phases=PHASES)
 settings.register_profile(

@@ -32,16 +32,20 @@ from hil.plant import Load, Rig, RigConfig
 
 QUIET = BalanceModel(noise_g=0.0, drift_g_sqrt_h=0.0)
 DRY = RigConfig(evaporation_mg_h=0.0)
+PATIENCE_S = 60  # for what must be answered, however loaded the machine is
+SILENCE_S = 0.2  # for what never will be
 
 
 @contextmanager
-def bench(rig=None, model=QUIET, seed=0, **options):
+def bench(rig=None, model=QUIET, seed=0):
     """A rig, its simulated balance and our driver on its line."""
     rig = rig or Rig(DRY)
-    with SimulatedBalance(rig.load, model, seed) as simulated:
-        driver = MtSicsBalance(simulated.path, timeout_s=0.3, stable_timeout_s=0.3, clock=lambda: rig.now_us / 1e6, **options)
-        with driver:
-            yield rig, simulated, driver
+    with SimulatedBalance(rig.load, model, seed) as simulated, driver_of(simulated, rig) as driver:
+        yield rig, simulated, driver
+
+
+def driver_of(simulated, rig, patience_s=PATIENCE_S):
+    return MtSicsBalance(simulated.path, timeout_s=patience_s, stable_timeout_s=patience_s, clock=lambda: rig.now_us / 1e6)
 
 
 def pump(rig, steps, period_us=1_000):
@@ -131,7 +135,6 @@ def test_readings_stream_until_the_iterator_is_closed_and_then_single_ones_work(
         ("overload", BalanceOverload, "take weight off"),
         ("underload", BalanceUnderload, "beaker"),
         ("transmission", BalanceProtocolError, "baud rate"),
-        ("mute", BalanceSilent, "switched on"),
         ("garbled", BalanceProtocolError, "parity"),
     ],
 )
@@ -140,6 +143,15 @@ def test_each_fault_of_the_balance_is_an_error_of_its_own_that_says_what_to_look
         simulated.faults.add(fault)
         with pytest.raises(error, match=words):
             driver.read()
+        simulated.faults.clear()
+        assert driver.read().stable
+
+
+def test_a_mute_balance_is_an_error_that_says_what_to_look_at_and_answers_once_it_is_not():
+    with bench() as (rig, simulated, driver):
+        simulated.faults.add("mute")
+        with driver_of(simulated, rig, SILENCE_S) as hasty, pytest.raises(BalanceSilent, match="switched on"):
+            hasty.read()
         simulated.faults.clear()
         assert driver.read().stable
 
@@ -167,7 +179,7 @@ def test_a_line_that_does_not_exist_is_named():
 
 def test_an_unknown_command_is_a_syntax_error_that_names_it():
     with bench() as (_, _, driver), pytest.raises(BalanceProtocolError, match="'XYZ'"):
-        driver._ask("XYZ", 0.3)
+        driver._ask("XYZ", PATIENCE_S)
 
 
 @pytest.mark.parametrize(("answer", "grams"), [("S S 12.5 mg", 0.0125), ("S D -0.0125 kg", -12.5), ("SI S 1. g", 1.0)])
@@ -211,7 +223,7 @@ def independent_server():
 
 
 def test_the_driver_reads_tares_zeroes_and_streams_on_an_independent_server():
-    with independent_server() as (state, url), MtSicsBalance(url, timeout_s=1) as driver:
+    with independent_server() as (state, url), MtSicsBalance(url, timeout_s=PATIENCE_S) as driver:
         assert driver.identify().serial_number == "B246813579"
         assert driver.commands() == []
         state.set_weight(12.3456, stable=True)
@@ -231,7 +243,7 @@ def test_the_driver_reads_tares_zeroes_and_streams_on_an_independent_server():
 
 
 def test_the_driver_knows_an_independent_servers_refusals():
-    with independent_server() as (state, url), MtSicsBalance(url, timeout_s=1) as driver:
+    with independent_server() as (state, url), MtSicsBalance(url, timeout_s=PATIENCE_S) as driver:
         state.set_weight(2.0, stable=False)
         with pytest.raises(BalanceBusy):
             driver.zero()
@@ -239,7 +251,7 @@ def test_the_driver_knows_an_independent_servers_refusals():
         with pytest.raises(BalanceOverload):
             driver.read()
         with pytest.raises(BalanceProtocolError, match="ES"):
-            driver._ask("C3", 1)
+            driver._ask("C3", PATIENCE_S)
 
 
 # an independent client on our simulated balance

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from doseloop import board_check
 from doseloop.board_check import FAMILIES, FAMILY_OF_PLATFORM, NUMBERS, RISING, faults, refusal
+from doseloop.region import MIN_BLOCKS
 from hil.errors import TargetError
 from hil.scenario import load_scenario
 from hil.targets.process import find_micropython
@@ -152,3 +154,15 @@ def test_the_firmware_refuses_a_wrong_board_at_start_and_says_why():
         target.close()
     assert "threshold_nl is 1; it must be from 1000000 to 4000000" in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in FLASHED if family(name) == "rp2"])
+@pytest.mark.parametrize("blocks, fits", [(0, True), (1, False), (47, False), (48, True), (288, True), (289, False), (4096, False)])
+def test_the_journals_region_has_room_for_the_journal_and_leaves_room_for_the_filesystem(name, blocks, fits):
+    found = faults(dict(BOARDS[name], journal_blocks=blocks, flash_blocks=352), "rp2")
+    assert (found == []) == fits
+    assert fits or found == [f"journal_blocks is {blocks}; it must be 0 (the journal is kept in files) or from 48 to 288"]
+
+
+def test_the_least_region_of_the_check_is_that_of_the_region():
+    assert board_check._LEAST_REGION == MIN_BLOCKS

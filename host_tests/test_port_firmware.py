@@ -33,7 +33,7 @@ def frozen_files(board):
             run(here / name)
 
     def run(path):
-        runpy.run_path(str(path), {"module": module, "package": package, "include": include, "freeze": lambda path: None})
+        runpy.run_path(str(path), {"module": module, "package": package, "include": include, "freeze": lambda *what, **how: None})
 
     run(here / "manifest.py")
     return found

@@ -8,9 +8,12 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pypdfium2
 import pytest
 
-from hil import result
+from hil import csf, result
+from hil.chart import Chart, Look
+from hil.paper import document
 from hil.report import page
 from hil.result import AlarmSpan, Measurement, Outcome, Result, Sample
 from hil.tip import TipCurve
@@ -53,7 +56,7 @@ def test_result_json_has_every_field_of_the_design(a_day: Result, tmp_path: Path
 def test_the_page_stands_alone_and_marks_every_figure_with_its_evidence(a_day: Result) -> None:
     html = page(a_day)
     assert not re.search(r'(?:src|href)="(?!#)|url\((?!#)|@import', html)
-    assert html.count("<svg") == 5
+    assert html.count("<figure>") == 5 and html.count("<svg") == 10  # each for a wide window and for a narrow one
     assert html.count("SIMULATED") >= 3 and "Not a medical device" in html
 
 
@@ -65,7 +68,7 @@ def test_a_change_of_concentration_has_a_picture_of_the_dose_rate_at_the_tip(a_d
         TipCurve(0.0, 2000.0, 14_400.0, None, 3600.0, hours, rates, rates, []),
     ]
     html = page(a_day)
-    assert html.count("<svg") == 7
+    assert html.count("<figure>") == 7
     assert (
         "Dose rate at the catheter tip, 500 to 2000 mcg/mL" in html and "Dose rate at the catheter tip, a new line to 2000 mcg/mL" in html
     )
@@ -84,6 +87,7 @@ def test_what_people_wrote_is_escaped(a_day: Result) -> None:
 def test_a_run_with_nothing_measured_still_has_a_page() -> None:
     found = Result("none", "Nothing", "Nothing.", "unix", "SIMULATED", 1, reason="the pump did not start")
     html = page(found)
+    assert "the pump did not start" in text_of(found)
     assert "the pump did not start" in html and "not measured" in html
 
 
@@ -114,7 +118,94 @@ def test_junit_counts_failures_and_an_unusable_bench(a_day: Result, tmp_path: Pa
     a_day.verdict, a_day.reason = "unusable", "the line went away"
     result.write_junit(a_day, tmp_path / "junit.xml")
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "1", "1")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "1", "1")
+
+
+def junit_of(found: Result, path: Path) -> ElementTree.Element:
+    result.write_junit(found, path)
+    return ElementTree.parse(path).getroot()
+
+
+def properties(element: ElementTree.Element) -> dict[str | None, str | None]:
+    return {p.get("name"): p.get("value") for p in element.findall("properties/property")}
+
+
+def test_junit_says_of_each_figure_what_the_page_says(a_day: Result, tmp_path: Path) -> None:
+    a_day.measurements[0] = Measurement("largest step error", 0.984, "steps", 0.0, 1.0, "R-PRF-4", uncertainty=0.002)
+    suite = junit_of(a_day, tmp_path / "junit.xml")
+    assert properties(suite).items() >= {"verdict": "passed", "evidence": "SIMULATED", "firmware": "0.1.0", "seed": "1"}.items()
+    case = suite.find("testcase[@name='largest step error']")
+    assert case is not None
+    said = properties(case)
+    assert said.pop("margin", None) == repr(1.0 - 0.984)
+    assert said == {
+        "evidence": "SIMULATED", "value": "0.984", "low": "0.0", "high": "1.0",
+        "uncertainty": "0.002", "unit": "steps", "verdict": "passed",
+    }  # fmt: skip
+
+
+def test_junit_stays_readable_whatever_the_pump_said(a_day: Result, tmp_path: Path) -> None:
+    a_day.outcomes.append(Outcome(0, "timeline[2]", "a \x00\x1b <line>", False, "\x07 & \ufffe"))
+    assert junit_of(a_day, tmp_path / "junit.xml").get("failures") == "1"
+
+
+def test_the_margin_is_the_distance_to_the_nearer_limit_and_negative_beyond_it() -> None:
+    margins = [Measurement("x", 3.0, "nL", *limits).margin for limits in ((0.0, 10.0), (None, 10.0), (5.0, 10.0), (None, None))]
+    assert margins == [3.0, 7.0, -2.0, None]
+
+
+def test_a_marginal_figure_one_that_is_missing_and_an_uneven_uncertainty_are_told_as_such(a_day: Result) -> None:
+    a_day.measurements = [
+        Measurement("close", 4.9, "%", -5.0, 5.0, "label", 0.3, uncertainty_down=0.125),
+        Measurement("gone", None, "%", -5.0, 5.0, "label", missing="the balance was unplugged"),
+    ]
+    for text in (page(a_day), " ".join(text_of(a_day).split())):
+        assert "marginal" in text and "+0.3 -0.125" in text and "the balance was unplugged" in text
+
+
+def test_the_verdict_comes_before_the_measurements_and_these_before_the_pictures(a_day: Result) -> None:
+    html = page(a_day)
+    assert html.index('class="verdict passed"') < html.index("<h2>Measurements") < html.index("<svg")
+
+
+def test_the_default_key_is_told_and_keys_of_ones_own_are_not(a_day: Result) -> None:
+    a_day.key = "default"
+    assert "default key is in force" in page(a_day) and "default key is in force" in text_of(a_day)
+    a_day.key = "own"
+    assert "default key" not in page(a_day)
+
+
+@pytest.mark.req("R-PK-1")
+def test_the_curve_of_the_spinal_fluid_is_marked_as_a_model_on_page_and_paper(a_day: Result) -> None:
+    hours = [3600.0 * h for h in range(60)]
+    a_day.csf = csf.curve(hours, *2 * [[14_000.0 * h for h in range(60)]], "the ledger", 0.0)
+    for text in (page(a_day), text_of(a_day)):
+        assert "a model, not a prediction for a person" in text and "first seen 6 to 8 h after its start" in " ".join(text.split())
+
+
+def test_figures_of_another_part_stand_between_measurements_and_the_run_with_their_own_word(a_day: Result) -> None:
+    drawn: list[Look] = []
+
+    def draw(axes: object, look: Look) -> None:
+        drawn.append(look)
+
+    a_day.charts = [Chart("Trumpet curve", "Windows of the packet pump.", "MEASURED", 3.0, draw)]
+    html = page(a_day)
+    assert html.index("<h2>Measurements") < html.index("Trumpet curve") < html.index("Programmed and delivered")
+    assert len({look.width_in for look in drawn}) == 2 and "Trumpet curve" in text_of(a_day)
+
+
+def text_of(found: Result) -> str:
+    """What can be read in the PDF."""
+    return "\n".join(paper.get_textpage().get_text_range() for paper in pypdfium2.PdfDocument(document(found)))
+
+
+def test_the_paper_says_verdict_word_of_evidence_figures_and_hashes_on_a4(a_day: Result) -> None:
+    a_day.versions["code hash"] = "493fee4799929303"
+    text = text_of(a_day)
+    assert text.index("PASSED") < text.index("largest step error") < text.index("493fee4799929303")
+    assert "SIMULATED" in text and "Not a medical device" in text and "175.300 µL" in text
+    assert [round(side) for side in pypdfium2.PdfDocument(document(a_day))[0].get_size()] == [595, 842]
 
 
 def test_the_csv_has_one_row_a_sample(a_day: Result, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pump_rig import DAY_MS, HOUR_MS, PumpRig, flat
 from test_account import refill
 
 from doseloop import records
+from doseloop.alarms import STOP
 from hil.errors import Refused
 
 MINUTE = 60_000
@@ -395,3 +396,24 @@ def test_another_concentration_while_stopped_needs_the_reservoir_down_to_its_res
     assert refused.value.code == "RESIDUAL"
     refill(rig, 10_000_000, 17_600_000, conc=500)
     assert rig.refused("RUN") == "CONCENTRATION"
+
+
+@pytest.mark.req("R-ALM-3", "R-ALM-11")
+@pytest.mark.parametrize("half_minutes", [0, 1])
+def test_a_pump_that_an_alarm_stopped_a_moment_before_the_power_went_has_all_its_steps_in_the_account(half_minutes):
+    """The alarm's state is saved with the account of the last minute; the record that ends the running is of the same millisecond."""
+    rig = PumpRig().take_over(flat(900_000), conc=500).run()
+    rig.advance(5 * MINUTE + half_minutes * 30_000)
+    rest = rig.pump._rest
+
+    def rest_and_cut(now):
+        rest(now)
+        raise Cut
+
+    rig.pump._rest = rest_and_cut
+    rig.hal.millivolts = 2900
+    with pytest.raises(Cut):
+        rig.advance(20 * MINUTE)
+    assert rig.pump.alarms.action() == STOP
+    rig.cut_power(1000).connect()
+    assert len(rig.edges()) <= rig.pump.ledger.total_steps()

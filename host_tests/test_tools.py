@@ -1,6 +1,7 @@
 """The tools that judge or build: what they let through, and what they make."""
 
 import ast
+import hashlib
 import re
 import struct
 import subprocess
@@ -13,7 +14,7 @@ from hil.errors import TargetError
 from hil.targets.process import HEAP, find_micropython
 from tools import turn_head
 from tools.check_integers import offence, offences
-from tools.image import FLASH_BASE, uf2_blocks
+from tools.image import FLASH_BASE, trailer, uf2_blocks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,12 +39,13 @@ def test_no_float_takes_part_in_the_firmware():
 
 def test_an_image_comes_back_whole_from_its_uf2_blocks():
     image = bytes(range(256)) * 5 + b"end"
-    blocks = list(uf2_blocks(image))
+    blocks = list(uf2_blocks({FLASH_BASE: image, FLASH_BASE + 0x9_F000: trailer(image)}))
     heads = [struct.unpack("<8I", block[:32]) for block in blocks]
     assert {len(block) for block in blocks} == {512}
     assert b"".join(block[32 : 32 + head[4]] for block, head in zip(blocks, heads, strict=True))[: len(image)] == image
-    assert [head[3] for head in heads] == [FLASH_BASE + 256 * number for number in range(6)]
-    assert {head[6] for head in heads} == {6}
+    assert [head[3] for head in heads] == [FLASH_BASE + 256 * number for number in range(6)] + [FLASH_BASE + 0x9_F000]
+    assert {head[6] for head in heads} == {7}
+    assert blocks[6][32:76] == b"DLIMAGE1" + struct.pack("<I", len(image)) + hashlib.sha256(image).digest()
 
 
 def run_on_micropython(script):

@@ -5,6 +5,8 @@ from campaign.orders import Play
 from campaign.stub_board import BOARD
 from pump_rig import START_UNIX, PumpRig
 
+SELF_TEST_MS = 5_000  # after a start no bolus is allowed before the self-test has passed; the oracle knows of none (R-BOL-3)
+
 
 class WholeFirmware(Firmware):
     """campaign.firmware.Firmware over a PumpRig instead of the stub board."""
@@ -15,7 +17,7 @@ class WholeFirmware(Firmware):
         self.sent = None
         self._take_parts()
         self.send("TIME", {"set": f"{START_UNIX}s", "offset": "0min"})
-        self.jump(1000)
+        self.jump(SELF_TEST_MS)
 
     def _take_parts(self):
         self.pump = self.rig.pump
@@ -56,6 +58,7 @@ class WholePlay(Play):
         """Within a minute a first step is noted and saved; a cut before that only makes it wait for the next one."""
         self.jump(61_000)
         super().do_power(outage_ms)
+        self.jump(SELF_TEST_MS)
 
     def told_figures(self, what, answer, verdict):
         pass

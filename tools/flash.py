@@ -19,12 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 try:
+    from hil.auth import default_keys
     from hil.errors import BenchError
     from tools import firmware_files
     from tools.flashing import FlashError, pump
     from tools.flashing.check import check_board
     from tools.flashing.device import Device
     from tools.flashing.install import Done, Installer
+    from tools.flashing.keys import FAMILIES, PUT, put_keys
     from tools.flashing.kinds import KINDS, first_step, kind_of
     from tools.flashing.payload import Payload, compile_board, mpy_cross
     from tools.flashing.ports import attached, find_port
@@ -32,6 +34,9 @@ try:
 except ImportError as error:
     print(f"error: {error.name} is missing: run it by `make flash`, or pip install -e '.[bench,pico]' first", file=sys.stderr)
     sys.exit(2)
+
+
+MOST_PATIENCE_S = 86_400
 
 
 def say(text: str) -> None:
@@ -44,9 +49,9 @@ def flash(options: argparse.Namespace) -> None:
     mpy_cross()
     keys = pump.read_keys(options.key_file)
     port = find_port(options.board, options.port, attached())
-    prompt = enter(options.board, port, keys)
+    prompt = enter(options, port, keys)
     try:
-        payload = install(options, prompt)
+        payload = install(options, prompt, keys)
     except Gone:
         raise
     except FlashError:
@@ -54,12 +59,13 @@ def flash(options: argparse.Namespace) -> None:
         raise
     finally:
         prompt.close()
-    finish(port, keys, payload)
+    finish(port, keys, payload, options.patience)
 
 
-def enter(board: str, port: str, keys: dict[str, bytes]) -> Prompt:
+def enter(options: argparse.Namespace, port: str, keys: dict[str, bytes]) -> Prompt:
     """The prompt of whatever is on the port: a doseloop is asked for it, anything else is interrupted."""
-    heard = pump.listen(port)
+    board = options.board
+    heard = pump.listen(port, options.patience)
     if heard.fields:
         here = heard.fields.get("board")
         say(f"{port}: doseloop {heard.fields.get('fw')} on {here}, hash {heard.fields.get('hash')}")
@@ -67,14 +73,14 @@ def enter(board: str, port: str, keys: dict[str, bytes]) -> Prompt:
             raise FlashError(f"this is a doseloop on {here!r}, not on {board}: say --board {here} if that is meant. Nothing was changed")
         pump.ask_for_prompt(port, keys)
     try:
-        return pump.open_prompt(port, pump.BACK_S if heard.fields else 0)
+        return pump.open_prompt(port, options.patience if heard.fields else 0)
     except Gone as gone:
         words = f" (it said: {heard.words})" if heard.words else ""
         text = f"nothing on {port} answers as a MicroPython prompt{words}: is it another device? A board without MicroPython: "
         raise FlashError(f"{text}{first_step(board)}\n({gone})") from None
 
 
-def install(options: argparse.Namespace, prompt: Prompt) -> Payload:
+def install(options: argparse.Namespace, prompt: Prompt, keys: dict[str, bytes]) -> Payload:
     kind = KINDS[options.board]
     device = Device(prompt, kind.root)
     facts = device.facts()
@@ -85,6 +91,9 @@ def install(options: argparse.Namespace, prompt: Prompt) -> Payload:
         frozen_in(options.board, facts.frozen, payload.content)
     else:
         report(Installer(device, payload, say, options.replace_main).run())
+    if keys != default_keys():
+        new = put_keys(device, payload, keys, FAMILIES[kind.platform]) == PUT
+        say("the keys of the key file are in the board's journal" if new else "the board has these keys already")
     prompt.reset()
     return payload
 
@@ -104,19 +113,27 @@ def report(done: Done) -> None:
     say(f"{len(done.sent)} files sent, {len(done.copied)} copied on the board, {len(done.kept)} there already; every hash checked; {word}")
 
 
-def finish(port: str, keys: dict[str, bytes], payload: Payload) -> None:
+def finish(port: str, keys: dict[str, bytes], payload: Payload, patience_s: float) -> None:
     """Clock, self-test, and what comes next."""
-    link = pump.greet(port, keys)
+    link = pump.greet(port, keys, patience_s)
     try:
         offset_min = int((datetime.now().astimezone().utcoffset() or datetime.min - datetime.min).total_seconds() // 60)
-        greeting = pump.check_started(link, payload.content, int(time.time()), offset_min)
+        greeting = pump.check_started(link, payload.content, int(time.time()), offset_min, patience_s)
     finally:
         link.channel.close()
     say("*IDN? " + " ".join(f"{name}={value}" for name, value in greeting.identity.items()))
     say("clock set; self-test " + " ".join(f"{name}={value}" for name, value in greeting.self_test.items()))
     if greeting.key == "default":
-        say("the DEFAULT key is in force: anybody who reads the source can open every role (this firmware keeps no key of its own yet)")
+        say("the DEFAULT key is in force: it is published, and opens every role. Before the first RUN: python -m hil key make mine.toml,")
+        say("then flash again with --key-file mine.toml, or python -m hil key set mine.toml --target " + port)
     say(f"next: wire it by boards/{greeting.identity['board']}/README.md; then python -m serial.tools.miniterm --eol LF {port}: type STAT?")
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= MOST_PATIENCE_S:
+        raise ValueError(text)
+    return value
 
 
 def main() -> int:
@@ -124,8 +141,10 @@ def main() -> int:
     known = ", ".join(name for name in KINDS if name in firmware_files.board_names())
     parser.add_argument("--board", required=True, help=f"one of {known}")
     parser.add_argument("--port", help="serial port or pyserial URL; needed only if several boards could be meant")
-    parser.add_argument("--key-file", type=Path, help='TOML with operator = "..." and service = "...": the keys of a pump that has its own')
+    parser.add_argument("--key-file", type=Path, help="keys the board has, or is to be given (python -m hil key make makes them)")
     parser.add_argument("--replace-main", action="store_true", help="replace another's main.py (it is kept under another name)")
+    back = "seconds until a board is back from a reset (%(default).0f)"
+    parser.add_argument("--patience", type=seconds, default=pump.BACK_S, metavar="S", help=back)
     try:
         flash(parser.parse_args())
     except (FlashError, BenchError, firmware_files.FilesError) as error:

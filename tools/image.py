@@ -11,12 +11,13 @@ import argparse
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ from tools.pico_source import ImageError, call, need_tools, source_tree  # noqa:
 
 BUILD = ROOT / "build" / "pico"  # the sources of MicroPython are here for every board
 MANIFEST = ROOT / "boards" / "pico" / "manifest.py"
+FROZEN_BOOT = ROOT / "boards" / "pico" / "boot"  # runs before any module of ours, in an image only: no part of the content that is flashed
 FLASH_BASE = 0x1000_0000
+TRAILER_MARK = b"DLIMAGE1"  # then the image's length in 4 bytes and its SHA-256; firmware/hal_rp2.py reads it
 UF2_PAYLOAD = 256
 
 
@@ -49,13 +52,23 @@ CHIPS = {
 }
 
 
-def uf2_blocks(image: bytes, family: int = CHIPS["pico"].uf2_family) -> Iterator[bytes]:
-    """The image as UF2 blocks of 512 bytes, 256 of them payload."""
-    count = -(-len(image) // UF2_PAYLOAD)
-    for number in range(count):
-        payload = image[number * UF2_PAYLOAD : (number + 1) * UF2_PAYLOAD].ljust(UF2_PAYLOAD, b"\0")
-        head = struct.pack("<8I", 0x0A324655, 0x9E5D5157, 0x2000, FLASH_BASE + number * UF2_PAYLOAD, UF2_PAYLOAD, number, count, family)
-        yield head + payload.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
+def trailer(image: bytes) -> bytes:
+    """What the self-test compares the image with."""
+    return TRAILER_MARK + struct.pack("<I", len(image)) + hashlib.sha256(image).digest()
+
+
+def trailer_at(board: str) -> int:
+    """Where it lies, by the board's data: in the flash block before the storage, outside what it speaks of."""
+    place: int = runpy.run_path(str(firmware_files.manifest_of(board).with_name("board.py")))["BOARD"]["code_trailer"]
+    return place
+
+
+def uf2_blocks(pieces: Mapping[int, bytes], family: int = CHIPS["pico"].uf2_family) -> Iterator[bytes]:
+    """What lies at these addresses as UF2 blocks of 512 bytes, 256 of them payload."""
+    payloads = [(at + k, data[k : k + UF2_PAYLOAD]) for at, data in pieces.items() for k in range(0, len(data), UF2_PAYLOAD)]
+    for number, (at, payload) in enumerate(payloads):
+        head = struct.pack("<8I", 0x0A324655, 0x9E5D5157, 0x2000, at, UF2_PAYLOAD, number, len(payloads), family)
+        yield head + payload.ljust(UF2_PAYLOAD, b"\0").ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
 
 
 def chip_of(board: str) -> Chip:
@@ -69,7 +82,7 @@ def chip_of(board: str) -> Chip:
 def image_key(manifest: Path) -> str:
     """Names everything that makes an image what it is: content, commit, manifests, this recipe and the sources it is told to take."""
     digest = hashlib.sha256(firmware_files.build_id(firmware_files.modules(manifest)).encode())
-    recipe = [Path(__file__), Path(pico_source.__file__), Path(frozen_names.__file__)]
+    recipe = [Path(__file__), Path(pico_source.__file__), Path(frozen_names.__file__), *sorted(FROZEN_BOOT.glob("*.py"))]
     for path in [manifest, *sorted(manifest.parent.glob("manifest*.py")), *recipe]:
         digest.update(path.name.encode() + path.read_bytes())
     digest.update(os.environ.get("MICROPYTHON_DIR", "").encode())
@@ -86,7 +99,8 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     fixed = out / "manifest.py"
     parts = firmware_files.modules(manifest)
-    taken = _short_modules(parts, out) if is_shortened(manifest) else [f'include("{manifest}")']
+    boot = manifest.with_name("manifest_boot.py")
+    taken = [f'include("{boot}")', *_short_modules(parts, out)] if is_shortened(manifest) else [f'include("{manifest}")']
     fixed.write_text("\n".join([*taken, 'module("build_id.py")' if parts else "", ""]), encoding="utf-8")
     (out / "build_id.py").write_text(firmware_files.build_id(parts), encoding="utf-8")
     (out / "frozen_content.c").unlink(missing_ok=True)
@@ -103,7 +117,7 @@ def _short_modules(parts: list[firmware_files.Module], out: Path) -> list[str]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     (out / "names.json").write_text(json.dumps(short, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return ['freeze("$(PORT_DIR)/modules")', *(f'module("{part.name}", base_path="{folder}", opt={part.opt})' for part in parts)]
+    return [f'module("{part.name}", base_path="{folder}", opt={part.opt})' for part in parts]
 
 
 # What MicroPython lets a board choose. The collector's stack: where it overflows, the whole heap is gone through again for what did not
@@ -148,6 +162,8 @@ def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Pat
     cmake = " ".join(f"-D{key}={value}" for key, value in options.items())
     settings = [f"BOARD={chip.micropython}", f"BUILD={out}", f"MICROPY_MPYCROSS={cross / 'mpy-cross'}", f"CMAKE_ARGS={cmake}"]
     call(["make", "-C", str(port), "-j2", *settings], port, log)
+    if not (out / "frozen_content.c").exists():
+        raise ImageError(f"the build froze nothing into the image, so it would be an older one's: delete {out} and try again")
     return out / "firmware.bin"
 
 
@@ -200,10 +216,13 @@ def about(manifest: Path, out: Path) -> dict[str, Any]:
 
 def _keep(image: Path, binary: Path, chip: Chip, facts: dict[str, Any]) -> None:
     """The UF2 beside its raw binary and what is known of it; the UF2 comes last, so that a finished one is whole."""
-    shutil.copy(binary, image.with_suffix(".bin"))
-    facts["image_bytes"] = binary.stat().st_size
+    code, place = binary.read_bytes(), trailer_at(facts["board"])
+    if FLASH_BASE + len(code) > place:
+        raise ImageError(f"the image has {len(code)} bytes and would reach into the block with its hash at {place:#x}: freeze less into it")
+    image.with_suffix(".bin").write_bytes(code.ljust(place - FLASH_BASE, b"\xff") + trailer(code))
+    facts["image_bytes"] = len(code)
     image.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    _replace(image, b"".join(uf2_blocks(binary.read_bytes(), chip.uf2_family)))
+    _replace(image, b"".join(uf2_blocks({FLASH_BASE: code, place: trailer(code)}, chip.uf2_family)))
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -134,7 +134,8 @@ def main() -> int:
     tree = tree_hash()
     try:
         parts, image = build(PARTS), build(MANIFEST)
-        print(f"EMULATED, {image.relative_to(ROOT)}, {image.with_suffix('.bin').stat().st_size} bytes of flash\n")
+        size = json.loads(image.with_suffix(".json").read_text("utf-8"))["image_bytes"]
+        print(f"EMULATED, {image.relative_to(ROOT)}, {size} bytes of flash\n")
         asyncio.run(measure(parts))
         talk(image)
     except (ImageError, SmokeError, BenchError, TimeoutError) as error:

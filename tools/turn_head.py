@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hil.channel import SerialChannel
 from hil.errors import BenchError
+from hil.key_commands import KEY_HELP
+from hil.keys import find_keys
 from hil.link import Link
 from hil.pump import Pump, leading_int
 
@@ -64,12 +66,13 @@ def main() -> int:
     parser.add_argument("port")
     parser.add_argument("--water-ml", type=int, default=0)
     parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--key-file", type=Path, help=KEY_HELP)
     parser.add_argument("--seconds", type=int, default=10)
     args = parser.parse_args()
     try:
         channel = SerialChannel(args.port)
         try:
-            pump = Pump(Link(channel), time.time)
+            pump = Pump(Link(channel, keys=find_keys(args.key_file)), time.time)
             prepare(pump, args.water_ml)
             found = turn(pump, args.turns, args.seconds)
         finally:

@@ -1,10 +1,10 @@
-# ruff: noqa: F821 - freeze, module and package are given by MicroPython's manifest tool
+# ruff: noqa: F821 - include, module and package are given by MicroPython's manifest tool
 """The same firmware with line numbers and the source's names, 25 KB larger: for whoever must read a traceback of it.
 
 python tools/image.py --board pico2 --manifest boards/pico2/manifest_readable.py
 """
 
-freeze("$(PORT_DIR)/modules")
+include("manifest_boot.py")
 module("board.py")
 package("doseloop", base_path="../../firmware")
 module("hal_common.py", base_path="../../firmware")

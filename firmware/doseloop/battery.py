@@ -8,6 +8,7 @@ _KEPT_DAYS = const(14)
 _FEWEST_DAYS = const(7)  # project: a shorter slope is noise
 _FINE = const(16)  # a day's mean is kept in 1/16 mV
 _NEW_MV = const(100)  # project: a day's mean higher by that is another battery
+_MOST_MV = const(6000)  # project
 _SOON_DAYS = const(90)  # R-ALM-4
 _SOON_CLEAR_DAYS = const(100)
 
@@ -20,6 +21,8 @@ class Battery:
         self.low = False  # replace soon: by voltage, or less than 90 days are left
         self.depleted = False  # it cannot drive the motor
         self._board = board
+        self.unread = False  # what the converter says has been impossible for as long as a mean takes
+        self._missed = 0  # impossible readings in a row
         self._readings = []  # the last 10, in no order
         self._oldest = 0
         self._low_mv = False  # low by voltage
@@ -32,8 +35,13 @@ class Battery:
         self._left = None
 
     def sample(self, mv, elapsed_ms):
-        """One raw reading in mV; None or nonsense is passed over."""
-        if mv is None or mv < 0:
+        """One raw reading in mV; None (no sensor) is passed over, and what cannot be, until it stays: then nobody knows (low)."""
+        if mv is None:
+            return
+        self._missed = 0 if is_possible(mv) else self._missed + 1
+        self.unread = self._missed >= _READINGS
+        if self._missed:
+            self.low = self._low_mv or self._soon or self.unread
             return
         self._note_day(mv, elapsed_ms)
         if len(self._readings) < _READINGS:
@@ -63,7 +71,7 @@ class Battery:
         board = self._board
         self._low_mv = self.mv <= board["battery_low_mv"] or (self._low_mv and self.mv < board["battery_low_clear_mv"])
         self.depleted = self.mv <= board["battery_depleted_mv"] or (self.depleted and self.mv < board["battery_depleted_clear_mv"])
-        self.low = self._low_mv or self._soon
+        self.low = self._low_mv or self._soon or self.unread
 
     def _note_day(self, mv, elapsed_ms):
         if self._day is None or elapsed_ms >= self._day_end:
@@ -87,7 +95,12 @@ class Battery:
         self._left = days_until(self._days, self._board["battery_depleted_mv"] * _FINE)
         limit = _SOON_CLEAR_DAYS if self._soon else _SOON_DAYS
         self._soon = self._left is not None and self._left < limit
-        self.low = self._low_mv or self._soon
+        self.low = self._low_mv or self._soon or self.unread
+
+
+def is_possible(mv):
+    """No battery of this kind has more; one that was taken out while something else feeds the processor has nothing."""
+    return 0 <= mv <= _MOST_MV
 
 
 def days_until(points, level):

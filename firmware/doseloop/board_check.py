@@ -4,6 +4,9 @@ What is allowed lies in the tables below: NUMBERS and the rest for every board, 
 GPIO numbers, or on stm32 the board's own names.
 """
 
+_LEAST_REGION = 48  # region.MIN_BLOCKS; not imported, for a board without a region has no room to spare for it
+_LEAST_FILES = 64  # blocks that are left to the filesystem
+
 # key: (least, most). Units are in the key's end; where the design or the label sets an end, it stands behind it.
 NUMBERS = {
     "steps_per_ml_nominal": (10_000, 1_000_000),  # as CAL:SET spm
@@ -60,7 +63,8 @@ FAMILIES = {
     "unix": {"common": (), "pins": (), "allowed": (), "battery": (), "pairs": (), "numbers": {}, "texts": (), "timers": ()},
     "rp2": {
         "common": _COMMON_PINS, "pins": ("encoder_pin",), "allowed": _PICO, "battery": (26, 27, 28), "pairs": ("encoder_pin",),
-        "numbers": _FLASHED, "texts": ("journal_folder",), "timers": (),
+        "numbers": dict(_FLASHED, journal_blocks=(0, 4_096), code_trailer=(0x1001_0000, 0x10FF_F000)),
+        "texts": ("journal_folder",), "timers": (),
     },
     "esp32": {
         "common": _COMMON_PINS, "pins": ("step_count_pin", "encoder_a_pin", "encoder_b_pin"), "allowed": _ESP32,
@@ -163,6 +167,10 @@ def _doubled_timers(board, timers):
 
 def _relations(board):
     found = []
+    region = board.get("journal_blocks", 0)
+    if region and not _LEAST_REGION <= region <= board["flash_blocks"] - _LEAST_FILES:
+        text = "journal_blocks is %d; it must be 0 (the journal is kept in files) or from %d to %d"
+        found.append(text % (region, _LEAST_REGION, board["flash_blocks"] - _LEAST_FILES))
     for lower, upper in RISING:
         if not board[lower] < board[upper]:
             found.append("%s is %d; it must be below %s, which is %d" % (lower, board[lower], upper, board[upper]))

@@ -20,6 +20,7 @@ def restore(pump):
     """Bring the pump back to where the journal left it, then start what ran."""
     torn = pump.keeper.journal.open()
     state, verdict = pump.keeper.load()
+    pump.keys.load(pump.keeper.journal, bool(state and state.get("keys")))
     last = pump.keeper.journal.newest("acct")
     outage_ms = _go_on_with_time(pump, last, state)
     if state:
@@ -124,11 +125,14 @@ class _Replay:
 
 
 def _load_sample(pump, sample, state):
-    """The newer of sample and saved state is the account; what the sample reserved beyond it is uncertain."""
+    """The newer of sample and saved state is the account; what the sample reserved beyond it is uncertain.
+
+    Of the same millisecond the one with more steps is: a state saved for an alarm's sake holds the account of the last minute.
+    """
     kind, values, elapsed = sample
     ledger = pump.ledger
     pump.basal.restore_programmed(values[2], elapsed)
-    if state is None or elapsed > state["at"]:
+    if state is None or (elapsed, values[0]) > (state["at"], ledger.steps["dose"]):
         ledger.steps["dose"], ledger.counts = values[0], values[1]
         ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
         ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
@@ -184,6 +188,8 @@ def _report(pump, torn, verdict, outage_ms):
     cause = _CAUSES[pump.hal.boot_cause] if pump.hal.boot_cause < len(_CAUSES) else "unknown"
     outage = "unknown" if outage_ms is None else "%d s" % (outage_ms // 1000)
     pump.keeper.log(records.RESET, "boot %s, outage %s, torn %d" % (cause, outage, torn or 0))
+    if pump.keys.state == "damaged":
+        pump.log_access("key store damaged: no role opens")
     if pump.hal.boot_cause == BOOT_WATCHDOG:
         pump.alarms.raise_("WATCHDOG_RESET", now, "the watchdog reset the pump")
     if verdict not in _ZERO_STATE:

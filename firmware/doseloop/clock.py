@@ -7,6 +7,7 @@ from doseloop.hal import TICKS_MASK, ticks_diff
 from doseloop.units import DAY_MS, MINUTE_MS, SECOND_MS, WEEK_MIN, date_of_unix_days
 
 _WEEK_MS = WEEK_MIN * MINUTE_MS
+_APART_MS = 15 * SECOND_MS  # project: between two looks a minute apart; more than a lease, and a kept clock tells whole seconds
 _THURSDAY_MS = 3 * DAY_MS  # 1970-01-01 was a Thursday; weeks here begin on Monday
 
 
@@ -19,6 +20,7 @@ class Clock:
         self.elapsed = 0
         self.offset_min = 0
         self._unix_at_zero_ms = None  # wall clock minus elapsed, None while the wall clock is unset
+        self._seen = None  # (unix s of the kept clock, elapsed ms) at the last look
 
     def begin(self, last_elapsed, last_wall_ms, offset_min):
         """Go on from what was written last; returns the outage in ms, or None if no kept clock proves it.
@@ -33,8 +35,8 @@ class Clock:
         if kept_s is not None and last_wall_ms is not None and kept_s * SECOND_MS > last_wall_ms - SECOND_MS:
             outage_ms = max(0, kept_s * SECOND_MS - last_wall_ms)
         self.elapsed = last_elapsed + (outage_ms or 0)
-        if kept_s is not None:
-            self._unix_at_zero_ms = kept_s * SECOND_MS - self.elapsed
+        if kept_s is not None and (outage_ms is not None or last_wall_ms is None):
+            self._unix_at_zero_ms = kept_s * SECOND_MS - self.elapsed  # one that shows less than was recorded has stood still
         return outage_ms
 
     def update(self):
@@ -42,7 +44,7 @@ class Clock:
         now = self._hal.ticks_ms() & TICKS_MASK
         step = ticks_diff(now, self.ticks)
         if step:
-            self.elapsed += step
+            self.elapsed += max(0, step)  # ticks that went back are no time; the dosing chain notices (LATE)
             self.ticks = now
         return self.elapsed
 
@@ -51,13 +53,24 @@ class Clock:
         self._unix_at_zero_ms = unix_s * SECOND_MS - self.elapsed
         self.offset_min = offset_min
         self._hal.rtc_set(unix_s)
+        self._seen = None
 
     def is_set(self):
         return self._unix_at_zero_ms is not None
 
-    def lose(self):
-        """The kept clock is found wrong: the time of day is unknown until somebody sets it."""
-        self._unix_at_zero_ms = None
+    def compare(self):
+        """Ticks and kept clock must have gone on alike since the last look, or one of them stands or jumps: then nobody can tell which
+        is right, and the time of day is unknown until somebody sets it (R-ALM-8).
+        """
+        kept_s = self._hal.rtc()
+        seen, self._seen = self._seen, (kept_s, self.elapsed)
+        if self.is_set() and kept_s is not None and seen and seen[0] is not None:
+            if abs((kept_s - seen[0]) * SECOND_MS - (self.elapsed - seen[1])) > _APART_MS:
+                self._unix_at_zero_ms = None
+
+    def keeps(self):
+        """The kept clock is there."""
+        return self._hal.rtc() is not None
 
     def zero_ms(self):
         """Unix ms at elapsed 0, None while unset: with it a restart tells the wall clock of a record to the ms."""

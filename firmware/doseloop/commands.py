@@ -5,6 +5,7 @@ the handler decides. A refusal has changed nothing.
 """
 
 from doseloop import records
+from doseloop.auth import ROLES
 from doseloop.label import (
     CLOCK_LEAD_S,
     HOLIDAY_DAYS_MOST,
@@ -155,6 +156,7 @@ VERBS = {
     "THER:PHASE": ("operator", {"phase": ("w", ("maintenance", "titration"))}),
     "TEST:FLOW": ("service", _with({"volume": _VOLUME, "rate": ("q", "nl/h", 1000, 150_000_000)}, _DATED)),
     "TEST:BOLUS": ("service", _with({"volume": _VOLUME, "time": ("q", "s", 1, 86_400)}, _DATED)),
+    "KEY:SET": ("service", {"role": ("w", ROLES), "key": ("h", 64), "check": ("h", 16)}),
     "MAINT": ("service", {}),
 }
 
@@ -279,14 +281,14 @@ def _parse_date(name, text, kind):
 
 def _parse_hex(name, text, kind):
     if len(text) != kind[1] or [c for c in text if c not in "0123456789abcdef"]:
-        raise Refusal("ARG", "%s wants %d digits of 0-9a-f, not %s" % (name, kind[1], printable(text)))
+        raise Refusal("ARG", "%s wants %d digits of 0-9a-f" % (name, kind[1]))  # what came may be a key: it is not said again
     return text
 
 
 _PARSE = {"q": _parse_quantity, "n": _parse_count, "w": _parse_word, "t": _parse_text, "d": _parse_date, "h": _parse_hex}
 
 def _log_text(request):
-    shown = ["%s=%s" % item for item in request.args.items() if item[0] not in ("id", "at", "ttl")]
+    shown = ["%s=%s" % item for item in request.args.items() if item[0] not in ("id", "at", "ttl", "key", "check")]
     return " ".join([request.verb] + shown)
 
 

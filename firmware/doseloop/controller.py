@@ -4,21 +4,22 @@ One turn: time, serial line, what is watched, the dosing chain, signals; then th
 keeps the motor driver on, and sleep until the earliest thing that is due.
 """
 
-from doseloop import boot, selftest
-from doseloop.auth import Keys
+from doseloop import boot
 from doseloop.commands import Commands, needs
 from doseloop.deliver import DELIVER
 from doseloop.hal import BOOT_MAINT
 from doseloop.operate import CHANGE
 from doseloop.pump import REPORT_MS, Pump
+from doseloop.selftest import SelfTest
 from doseloop.status import ASK
 from doseloop.treat import TREAT
 from doseloop.units import collect_garbage, const
 from doseloop.watch import Watch
 from doseloop.wire import Wire
 
-# The controller reports at least this often: within one lease, and well within the watchdog.
-_LONGEST_IDLE_MS = const(10_000)
+# The controller reports at least this often: as often as it puts leases, and before its last report is one lease old.
+_LONGEST_IDLE_MS = const(9_000)
+_HOLD_MS = const(1_000)  # the motor is held this long after the last lease: the engine may lag, the head comes to rest
 _PUTS_A_TURN = const(8)
 _COLLECT_TURNS = const(60)  # some 30 KB of garbage, half of what would force a collection
 _LONG_MS = const(500)
@@ -32,7 +33,7 @@ class Controller:
         self._hal = hal
         pump = self.pump = Pump(hal)
         pump.watch = Watch(pump)
-        pump.keys = Keys()
+        pump.self_test = SelfTest(pump)
         handlers = {}
         handlers.update(ASK)
         handlers.update(CHANGE)
@@ -46,7 +47,7 @@ class Controller:
         self._signal = 0
         self._turns = 0  # since the garbage was last collected
         boot.restore(pump)
-        selftest.at_start(pump)
+        pump.self_test.start()
 
     def _elapsed(self):
         return self.pump.clock.elapsed
@@ -63,8 +64,12 @@ class Controller:
             self.rest(self.turn())
 
     def rest(self, wait_ms):
-        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 8 ms)."""
+        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 8 ms).
+        So is flash erased, a block each time: then no record has to wait for it.
+        """
         self._turns += 1
+        if wait_ms >= _LONG_MS and not self.pump.keeper.holding:
+            self._hal.store.tidy()
         if self._turns >= _COLLECT_TURNS and wait_ms >= _LONG_MS:
             self._turns = 0
             collect_garbage()
@@ -104,10 +109,12 @@ class Controller:
             self._hal.tone(signal)
 
     def _report(self):
-        """Every part has reported in: feed the watchdog, and keep the driver on while something is to move."""
+        """Every part has reported in: feed the watchdog, and keep the driver on for as long as leases last."""
         pump = self.pump
-        if pump.dosing.running and not pump.motion.over_delivery:
-            self._hal.feed(REPORT_MS)
+        dosing = pump.dosing
+        if dosing.running and not pump.motion.over_delivery:
+            left_ms = max(0, dosing.chain_left_ms(pump.clock.ticks))
+            self._hal.feed(min(REPORT_MS, left_ms + _HOLD_MS))
         self._hal.watchdog(REPORT_MS)
 
     def _sleep(self, now):

@@ -27,7 +27,7 @@ def give_bolus(pump, fields, request):
 
 def _forbidding(pump, verb):
     """The alarm or self-test that forbids boluses now, or None (R-BOL-3)."""
-    return pump.forbids(verb) or (None if pump.tested else "self-test")
+    return pump.forbids(verb) or (None if pump.self_test.passed else "self-test")
 
 
 def screen(pump, fields, request):

@@ -6,6 +6,8 @@ goes on from there. Basal is an exact integral that an extra delivery never touc
 not basal belongs to the extra. Counts are steps since boot.
 """
 
+import binascii
+
 from doseloop.hal import TICKS_MASK, ticks_add, ticks_diff
 from doseloop.schedule import LEASE_US, Piece, fresh_remainder
 from doseloop.units import const, steps_of_nl
@@ -14,6 +16,7 @@ FOREVER_MS = const(0x1FFFFFFF)
 # The chain is topped up when this much of it is left: a flash erase (400 ms at worst) and a slow turn fit in.
 _MARGIN_MS = const(1_000)
 _EXTRA_MARGIN_MS = const(300)
+_CHAIN_MOST_MS = const(11_000)  # no chain is longer: a lease and the margin
 _EXTRA_LEASE_US = const(600_000)  # with the margin within 1 s of a bolus
 _SHARE = const(4)  # a basal lease takes at most 3/4 of the volume limit; the rest is what may still be queued
 
@@ -28,6 +31,11 @@ class Extra:
         self.end = start + span_ms
 
 
+def seal(content):
+    """Tells whether numbers and texts in memory are still what they were."""
+    return binascii.crc32(repr(content).encode())
+
+
 class _Anchor:
     """The account at the start of a piece."""
 
@@ -36,6 +44,15 @@ class _Anchor:
         self.end = end
         self.basal_count, self.remainder, self.den, self.rate_num = basal
         self.planned, self.extra, self.extra_done = planned
+        self._seal = self._make_seal()
+
+    def _make_seal(self):
+        counts = (self.basal_count, self.remainder, self.den, self.rate_num)
+        return seal((self.start, self.end, counts, self.planned, self.extra_done))
+
+    def is_sealed(self):
+        """It is in memory as it was made."""
+        return self._seal == self._make_seal()
 
 
 class Dosing:
@@ -60,6 +77,8 @@ class Dosing:
         self._den = 1
         self._fresh = True
         self._piece = Piece()
+        self._piece_seal = seal(self._piece.legs())
+        self._spoilt = False  # something planned before was not what it had been
         self._anchors = []
         self._lease_ready = False
         self._chain_ms = 0  # end of the chain: ticks and the microseconds beyond
@@ -75,6 +94,7 @@ class Dosing:
         self._ending = False  # no lease follows the chain
         self._engine_late = 0  # steps the engine has told to be late
         self._extra_last = 0  # count of the last step of the extra, once it is in the chain
+        self.pieces = 0  # laid out since boot
 
     def configure(self, steps_per_ml, conc, switch=None):
         """Calibration and concentration for what is planned from now on; call only while settled.
@@ -188,6 +208,7 @@ class Dosing:
             rate_num = basal[0] * self._steps_per_ml
             if bridged and rate_num:
                 end = self._cut_at_switch(start, end, rate_num)
+        self.is_sealed()  # of what was planned before, nothing is looked at again
         anchor = _Anchor(
             start,
             end,
@@ -196,6 +217,8 @@ class Dosing:
         )
         self._anchors.append(anchor)
         self._plan(anchor)
+        self.pieces += 1
+        self._piece_seal = seal(self._piece.legs())
         self._advance_basal(rate_num * (end - start))
         if self.extra and end >= self.extra.end:
             self._extra_done += self.extra.steps
@@ -229,6 +252,30 @@ class Dosing:
         if self.first_step_at is None and self._piece.pulses and anchor.rate_num:
             self.first_step_at = anchor.start + _first_step_ms(anchor, last - num, den, remainder)
 
+    def is_sealed(self):
+        """What is planned, and what was since the last drop_plan, is in memory as it was laid out."""
+        if self._piece_seal != seal(self._piece.legs()):
+            self._spoilt = True
+        for anchor in self._anchors:
+            if not anchor.is_sealed():
+                self._spoilt = True
+        return not self._spoilt
+
+    def is_empty(self):
+        """Nothing is planned."""
+        return not self._anchors
+
+    def drop_plan(self):
+        """A damaged plan is not asked what fell due: what was made is, and the program goes on from now (R-ALM-8). No extra runs."""
+        made = self._hal.revoke()
+        self.reserved += self.commanded - made
+        self.commanded = made
+        self._anchors = []
+        self._spoilt = self._lease_ready = self.running = False
+        self._piece_seal = seal(self._piece.legs())
+        self._basal_count = made - self._extra_done
+        self._fresh = True
+
     def _rebase(self, den):
         """The remainder over a new denominator: floor(r x D2 / D1), exact at whole ng and where D2 is a multiple of D1."""
         if self._fresh:
@@ -261,6 +308,7 @@ class Dosing:
         if not self._anchors:
             return
         made = self._hal.revoke()
+        self.is_sealed()
         self.reserved += self.commanded - made
         self.commanded = made
         anchor = self._anchor_at(now)
@@ -300,7 +348,8 @@ class Dosing:
         if engine_late != self._engine_late:
             self._engine_late = engine_late
             return True
-        return self.running and not self._ending and bool(self._anchors) and ticks_diff(ticks, self._chain_ms) > 0
+        left = ticks_diff(self._chain_ms, ticks)  # more than a chain has: the ticks went back
+        return self.running and not self._ending and bool(self._anchors) and not 0 <= left <= _CHAIN_MOST_MS
 
     # Extras.
 

@@ -18,6 +18,10 @@ Attributes and calls (all quantities are integers):
   guard_port(on)        while on, an open port switch cuts the motor off by interrupt, whatever the loop does: enable drops and
                         no feed() raises it before the guard is off; then steps made meanwhile moved nothing (R-CAP-2)
   battery_mv()          one raw reading
+  probe(part)           of "converter" (it reads a channel whose value the chip knows) or "buzzer" (it was heard): True it works,
+                        False it does not, None this board cannot tell
+  code_check()          a generator that looks over the code that runs: None for each slice of at most some 5 ms, at last a word:
+                        "pass" it is as built, "FAIL" it is not, "none" nothing is there to compare it with
   temperature()         tenths of a degree C, or None without a sensor
   rtc()                 unix seconds of a clock that was kept over a power loss, or None
   rtc_set(unix_s)       set that clock
@@ -25,7 +29,7 @@ Attributes and calls (all quantities are integers):
   watchdog(ms)          the controller reports in: the hal goes on feeding its hardware watchdog for that long, no longer
   idle(ms)              sleep until then, a serial byte, or an edge of the port switch
   reset(cause)          restart the board; does not return
-  serial, store         wire.py's and journal.py's lower ends
+  serial, store         wire.py's and journal.py's lower ends; a store is a store.FileStore or a region.RegionStore
   random32(), uid(), boot_cause, board (the dict of boards/<name>/board.py)
 """
 

@@ -1,6 +1,6 @@
 """What survives a power cut: two streams of fixed-size records, and named data kept in two copies.
 
-It knows no kinds of records. A stream is a ring of files of 64 records, each one flash block; record number `seq`
+It knows no kinds of records. A stream is a ring of files of 63 records, each one flash block with its head (region.py); record number `seq`
 (1, 2, 3, ...) has its fixed place, so that a damaged one costs its own number and nothing else. Whatever a cut leaves
 of an append is a torn record: reported, stepped over, never used again.
 """
@@ -17,11 +17,11 @@ LISTED_TORN = const(32)
 
 _BODY_BYTES = const(60)  # what the CRC covers
 _BODY = "<IBBBBQI40s"  # seq, kind, version, length of the payload, flags (0), elapsed ms, unix s (0 = unset), payload
-_PER_FILE = const(64)
-_FILE_BYTES = const(4096)
+_PER_FILE = const(63)
+_FILE_BYTES = const(4032)
 
-# name: files of its ring; while one fills, the others are kept whole: 16 x 64 and 11 x 64 records at least.
-STREAMS = {"log": 17, "acct": 12}
+# name: files of its ring; while one fills, the others are kept whole: 16 x 63 and 12 x 63 records at least.
+STREAMS = {"log": 17, "acct": 13}
 
 _COPY_HEAD = "<4sII"  # mark, generation, length; then the data and a CRC-32 of all of it
 _COPY_HEAD_BYTES = const(12)
@@ -42,7 +42,7 @@ class Journal:
         """Read everything once. Never raises for what it finds; returns the number of damaged records."""
         self.torn = []
         self.torn_tails = []
-        self.torn_count = 0
+        self.torn_count = self._store.torn
         for name, stream in self._streams.items():
             for seq in stream.scan():
                 self.torn_count += 1
@@ -103,7 +103,7 @@ class Journal:
 
 
 class _Stream:
-    """One ring of files. Place of a record: index = seq - 1, file = index // 64 modulo the ring, offset = index % 64."""
+    """One ring of files. Place of a record: index = seq - 1, file = index // 63 modulo the ring, offset = index % 63."""
 
     def __init__(self, store, name, files):
         self.newest = None  # the last good record
@@ -178,22 +178,28 @@ class _Stream:
     def append(self, kind, elapsed_ms, wall_s, payload):
         if len(payload) > PAYLOAD_BYTES:
             raise ValueError("a payload has at most 40 bytes")
-        seq = self._index + 1
-        body = struct.pack(_BODY, seq, kind, VERSION, len(payload), 0, elapsed_ms, wall_s, payload)
         try:
-            self._write(b"\xff" * self._pad + body + struct.pack("<I", _crc(body)))
+            self._put(kind, elapsed_ms, wall_s, payload)
         except OSError:
-            self.scan()  # a part of it may be there: find the next good place
-            raise
-        self._index = seq
+            self.scan()  # a part of it may be there: the next good place is tried, once
+            try:
+                self._put(kind, elapsed_ms, wall_s, payload)
+            except OSError:
+                self.scan()
+                raise
+        self.newest = (self._index, kind, elapsed_ms, wall_s, bytes(payload))
+        return self._index
+
+    def _put(self, kind, elapsed_ms, wall_s, payload):
+        body = struct.pack(_BODY, self._index + 1, kind, VERSION, len(payload), 0, elapsed_ms, wall_s, payload)
+        self._write(b"\xff" * self._pad + body + struct.pack("<I", _crc(body)))
+        self._index += 1
         self._pad = 0
-        self.newest = (seq, kind, elapsed_ms, wall_s, bytes(payload))
-        return seq
 
     def _write(self, data):
         file = self._file(self._index)
         if self._index % _PER_FILE == 0:
-            self._store.remove(file)  # the oldest 64 make room
+            self._store.remove(file)  # the oldest 63 make room
         self._store.append(file, data)
 
     def records(self, from_seq):

@@ -22,6 +22,8 @@ class Keeper:
         self.dirty = False  # state changed and was not saved yet
         self.saved_at = 0  # elapsed ms of the last save
         self.lost_lines = 0  # log lines that found no room while holding
+        self.failing = False  # the last write failed
+        self.failed = False  # one has, and nobody was told yet
         self._clock = clock
         self._waiting = []
 
@@ -32,10 +34,11 @@ class Keeper:
         self._append("acct", kind, records.pack_sample(ledger, programmed, reserved))
 
     def intent(self, delivery):
+        """False: it is not on record, so the delivery must not begin."""
         payload = records.pack_intent(
             delivery.number, delivery.verb, delivery.steps, delivery.span_ms // 1000, delivery.volume_nl, delivery.conc
         )
-        self._append("acct", records.INTENT, payload)
+        return self._append("acct", records.INTENT, payload)
 
     def result(self, delivery):
         payload = records.pack_result(delivery.number, delivery.outcome, delivery.made, delivery.made_nl)
@@ -47,7 +50,7 @@ class Keeper:
         """One line of at most 40 characters; waits while a delivery moves."""
         entry = (kind, self._clock.elapsed, self._clock.unix_s(), text[:_LOG_TEXT].encode())
         if not self.holding:
-            self.journal.append("log", *entry)
+            self._try(self.journal.append, "log", *entry)
         elif len(self._waiting) < _MAX_WAITING:
             self._waiting.append(entry)
         else:
@@ -58,7 +61,7 @@ class Keeper:
         self.holding = False
         waiting, self._waiting = self._waiting, []
         for entry in waiting:
-            self.journal.append("log", *entry)
+            self._try(self.journal.append, "log", *entry)
         if self.lost_lines:
             self.log(records.CHANGE, "%d log lines lost in a delivery" % self.lost_lines)
             self.saved_at = 0  # elapsed ms of the last save
@@ -69,7 +72,7 @@ class Keeper:
     def save(self, state):
         """Both copies of the state, one after the other."""
         collect_garbage()  # the copies of a full week's program want some 10 KB in one piece
-        self.journal.save("state", json.dumps(state).encode())
+        self._try(self.journal.save, "state", json.dumps(state).encode())
         self.dirty = False
         self.saved_at = self._clock.elapsed
 
@@ -79,4 +82,14 @@ class Keeper:
         return (json.loads(data) if data else None), verdict
 
     def _append(self, stream, kind, payload):
-        self.journal.append(stream, kind, self._clock.elapsed, self._clock.unix_s(), payload)
+        return self._try(self.journal.append, stream, kind, self._clock.elapsed, self._clock.unix_s(), payload)
+
+    def _try(self, write, *what):
+        """A storage that cannot be written is said and stops no basal (R-ALM-11): the account goes on in memory."""
+        self.failing = True
+        try:
+            write(*what)
+            self.failing = False
+        except OSError:
+            self.failed = True
+        return not self.failing

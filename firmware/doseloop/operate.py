@@ -261,6 +261,21 @@ def maintain(pump, fields, request):
     return [("next", "REPL")]
 
 
+def replace_key(pump, fields, request):
+    """KEY:SET: in force at once. The session ends, also if it is refused: with it every role that an old key opened, and no keystream
+    masks two keys.
+
+    A default key is replaced before the first RUN only: after it whoever knows what is published could lock the owner out.
+    """
+    require_no_delivery(pump)
+    if pump.keys.state == "default" and pump.therapy.first_run is not None:
+        raise Refusal("STATE", "the pump has run on the default key; give it keys by tools/flash.py --key-file")
+    pump.wire.sess = ""
+    pump.keys.replace(fields["role"], request.sess, fields["key"], fields["check"])
+    pump.save()
+    return [("role", fields["role"]), ("key", pump.keys.state)]
+
+
 CHANGE = {
     "TIME": set_time,
     "PROG:NEW": new_program,
@@ -277,5 +292,6 @@ CHANGE = {
     "ALAR:ACK": acknowledge,
     "ALAR:MUTE": mute,
     "ALAR:TEST": test_alarms,
+    "KEY:SET": replace_key,
     "MAINT": maintain,
 }

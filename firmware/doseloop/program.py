@@ -140,6 +140,10 @@ class Program:
                 self.starts_min.append(number * DAY_MIN + minute)
                 self.doses_ng.append(dose)
 
+    def sums(self):
+        """What was worked out from the segments, as far as a dose depends on it."""
+        return self.day_sums, self._before, self._week_ng
+
     def segment_index(self, week_min):
         """Index of the segment that holds this minute of the week."""
         low, high = 0, len(self.starts_min)

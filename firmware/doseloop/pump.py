@@ -6,6 +6,7 @@ change goes the same way: settle the chain so the account is exact, change, let 
 
 from doseloop import records, snapshot
 from doseloop.alarms import LOWEST, STOP, Alarms
+from doseloop.auth import Keys
 from doseloop.basal import Basal
 from doseloop.battery import Battery
 from doseloop.bolus import CATEGORY, Deliveries, Delivery, bolus_text, is_short
@@ -23,7 +24,7 @@ from doseloop.units import DAY_MS, HOUR_MS, Refusal, nl_of_steps, steps_of_nl, u
 from doseloop.windows import MotionWatch, Windows
 
 _RESTING = ("PUMP_STOPPED", "WITHDRAWAL_RISK", "UNDER_DELIVERY")  # what a stopped infusion raises
-REPORT_MS = 12_000  # watchdog and driver live on a report of the controller at most one lease old
+REPORT_MS = 10_000  # watchdog and driver live on a report of the controller at most one lease old
 
 
 class Pump:
@@ -35,6 +36,7 @@ class Pump:
         self.board = board
         self.clock = Clock(hal)
         self.keeper = Keeper(hal.store, self.clock)
+        self.keys = Keys()
         self.alarms = Alarms(self._log_alarm)
         self.line = Line(board)
         self.ledger = Ledger(board, self.line)
@@ -52,7 +54,7 @@ class Pump:
         self.delivering = False
         self.observe_until = 0  # elapsed ms of the observation timer's end (R-FIL-4)
         self.imported = False
-        self.tested = False  # self-test passed
+        self.engine_dead = False  # orders were put and no pulse came: withheld until a reset (R-ALM-11)
         self.events = None  # callable(name, pairs) of the wire
         self.steps_before_boot = 0
         self.clock_moving = False  # the clock is being set: no record proves an outage before the next sample
@@ -60,7 +62,6 @@ class Pump:
         self.last_command = None  # (verb, id, outcome)
         self.last_error = ("none", "")
         self.reset_to_maint = False
-        self.self_test_results = []
         self._witness_zero = hal.witness()
         self._extra_witness = 0
         self._extra_due = 0
@@ -77,7 +78,7 @@ class Pump:
         if current and (action >= STOP or self.forbids(current.verb)):
             self.end_delivery()
             self.flow()
-        wanted = self.run and self.basal.program is not None and action < STOP
+        wanted = self.run and self.basal.program is not None and action < STOP and not self.engine_dead
         lowest = action == LOWEST
         if wanted == self.delivering and lowest == self.basal.lowest:
             return
@@ -216,7 +217,7 @@ class Pump:
     def save(self):
         """The record and everything else that must survive, in both copies; while a delivery moves, after it."""
         self.watch.forget_forecast()
-        if self.keeper.holding:
+        if self.keeper.holding or not self.self_test.is_sound():
             self.keeper.dirty = True
         else:
             self.keeper.save(snapshot.dump(self))
@@ -283,6 +284,13 @@ class Pump:
         self.flow()
         self.start_observation(observe_h)
         self.save()
+
+    def exchange_program(self, same):
+        """The one in memory was damaged; `same` was read back. What it laid out so far stays as it was made."""
+        if self.therapy.last_run is self.basal.program:
+            self.therapy.last_run = same
+        self.basal.program = same
+        self.settle()
 
     def end_therapy(self):
         """A new screening trial: nothing is committed any more, what ran stays in the history (R-SCR-5)."""
@@ -364,9 +372,11 @@ class Pump:
         self._configure()
         delivery = Delivery(verb, number, steps, span_ms, volume_nl, self.ledger.tip_conc(), now)
         self._cover_basal(now, span_ms)
+        if not self.keeper.intent(delivery):
+            self.flow()
+            raise Refusal("ALARM_ACTIVE", "no delivery while the journal cannot be written; see SELF?")
         self.ledger.category = CATEGORY[verb]
         self.deliveries.begin(delivery)
-        self.keeper.intent(delivery)
         self._watch_delivery()
         self.keeper.holding = True
         self.dosing.reserved += steps

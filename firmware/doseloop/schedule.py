@@ -80,6 +80,10 @@ class Piece:
         fraction = group_part * _FRACTION // num
         self._legs.append((groups, pulses, waits, period - waits * lease_us, group_us - pulses * period, fraction, lease_us))
 
+    def legs(self):
+        """The plan, for its seal."""
+        return self._legs, self.pulses, self.remainder
+
     def next_lease(self):
         """Put the next lease into n, gap_us, period_us; False when all pulses of the piece have been given out."""
         if self._groups == 0 and not self._next_leg():

@@ -1,5 +1,7 @@
 """The saved state: what pump.py's parts keep over a power cut, all in one dict, in both copies of the journal."""
 
+import json
+
 from doseloop.taper import make_program
 
 
@@ -25,7 +27,13 @@ def dump(pump):
         "basal": pump.basal.dump(),
         "alarms": list(pump.alarms.dump()),
         "battery": pump.battery.dump(),
+        "keys": pump.keys.kept,
     }
+
+
+def holds(data, program):
+    """The saved state (as bytes) has exactly this program's lines."""
+    return json.dumps(program.lines).encode() in data
 
 
 def load(pump, state):

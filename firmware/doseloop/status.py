@@ -69,9 +69,10 @@ def _compact(pump):
         + _last(pump)
         + [
             ("clock", "set" if pump.clock.is_set() else "lost"),
+            ("self", "pass" if pump.self_test.passed else "no"),
             ("fluid", pump.reservoir.fluid),
             ("origin", therapy.origin),
-            ("key", "default" if pump.keys.is_default() else "own"),
+            ("key", pump.keys.state),
             ("now", "%ds" % pump.clock.unix_s()),
         ]
     )
@@ -339,7 +340,9 @@ def answer_log(pump, fields, request):
 
 
 def answer_self_test(pump, fields, request):
-    return [(name, verdict) for name, verdict in pump.self_test_results]
+    """The last word on each part, and how many seconds ago it was looked at."""
+    found = pump.self_test.words()
+    return [(name, word) for name, word, _ in found] + [(name + "_ago", "%ds" % ago_s) for name, _, ago_s in found]
 
 
 def answer_error(pump, fields, request):

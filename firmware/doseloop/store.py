@@ -14,6 +14,8 @@ _ENOENT = const(2)
 class FileStore:
     """Files under `root` ("" for the root of a board's filesystem)."""
 
+    torn = 0  # what opening it found torn (region.py); here a cut leaves nothing but shorter files
+
     def __init__(self, root):
         self._prefix = root + "/" if root and not root.endswith("/") else root
 
@@ -24,13 +26,6 @@ class FileStore:
                 return file.read()
         except OSError as error:
             return None if error.errno == _ENOENT else b""
-
-    def size(self, name):
-        """Bytes of `name`; 0 for one that is not there."""
-        try:
-            return os.stat(self._prefix + name)[6]
-        except OSError:
-            return 0
 
     def append(self, name, data):
         """Add to the end of `name`, or begin it; durable on return. A power cut may leave a part of `data`."""
@@ -50,3 +45,7 @@ class FileStore:
             os.remove(self._prefix + name)
         except OSError:
             pass
+
+    def tidy(self):
+        """Work that is better done while nothing waits (region.py has some): none here."""
+        return False

@@ -9,9 +9,10 @@ from doseloop.units import HOUR_MS, MINUTE_MS, SECOND_MS, steps_of_nl
 
 _BATTERY_MS = 30 * SECOND_MS
 _FORECAST_MS = 2 * MINUTE_MS  # the refill date is exact to 3 min
-# Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart (R-ALM-5).
-_PATIENCE_MS = label.STALL_MS - 10 * SECOND_MS
-_PATIENCE_DELIVERY_MS = 700
+# Motion is judged at each turn, at most 10 s apart; in a delivery at most 250 ms apart. The turn that sees the last of it may come so
+# much after it, and so may the one that finds it gone for long enough (R-ALM-5).
+_PATIENCE_MS = label.STALL_MS - 20 * SECOND_MS
+_PATIENCE_DELIVERY_MS = 500
 DELIVERY_TURN_MS = 250
 _LAG_MS = 500  # the engine may be this late with a delivery's last steps: a flash erase and a slow turn lay before its first
 _LAG_TURN_MS = 5
@@ -25,6 +26,7 @@ class Watch:
         self._next_minute = 0
         self._next_battery = 0
         self._next_forecast = 0
+        self._stepped = (-1, 0)  # motion.moved_at, and the pulses on the step pin then
         self.refill_due = None  # elapsed ms at which RESERVOIR_LOW is forecast to come on (R-FIL-3)
 
     def due_in(self, now):
@@ -35,7 +37,7 @@ class Watch:
         if delivery:
             left = delivery.started + delivery.span_ms - now
             wait = min(wait, DELIVERY_TURN_MS, left if left > 0 else _LAG_TURN_MS)
-        return min(wait, self._pump.port.due_in(now))
+        return min(wait, self._pump.port.due_in(now), self._pump.self_test.due_in(now))
 
     def turn(self, now):
         pump = self._pump
@@ -46,6 +48,9 @@ class Watch:
             pump.end_delivery()
             pump.flow()
         self._motion(now)
+        pump.self_test.turn(now)
+        if pump.keeper.failed:
+            self._unwritten(now)
         if now >= self._next_battery:
             self._next_battery = now + _BATTERY_MS
             self._battery(now)
@@ -82,13 +87,34 @@ class Watch:
         patience = _PATIENCE_DELIVERY_MS if pump.deliveries.current else _PATIENCE_MS
         was = motion.stalled or motion.over_delivery
         motion.check(now, pump.dosing.due(now), pump.motion_counts(), patience)
+        if motion.moved_at != self._stepped[0]:
+            self._stepped = (motion.moved_at, pump.hal.stepped())
         if was or motion.stalled or motion.over_delivery:
+            if not was:
+                self._trust_plan(now)
             self._judge_motion(now)
+
+    def _trust_plan(self, now):
+        """Before the account is believed: if the plan is damaged, it is the account that is wrong, not the motion (R-ALM-8)."""
+        if not self._pump.dosing.is_sealed():
+            self._pump.self_test.memory(now)
+
+    def _unwritten(self, now):
+        """The journal took no write: no bolus, and basal goes on (R-ALM-8, R-ALM-11)."""
+        pump = self._pump
+        pump.keeper.failed = False
+        if not pump.alarms.is_on("MEMORY_FAULT"):
+            pump.alarms.raise_("MEMORY_FAULT", now, "the journal cannot be written")
 
     def _judge_motion(self, now):
         pump = self._pump
         alarms = pump.alarms
-        alarms.set("MOTOR_STALL", pump.motion.stalled, now)
+        if pump.motion.stalled and not pump.engine_dead and self._engine_stands():
+            pump.engine_dead = True
+            pump.settle()  # what fell due and was never made is no motion that is missing,
+            pump.restart_motion(now)  # and its taking back no motion too much
+            alarms.set("MOTOR_STALL", True, now, "the step engine makes no steps: basal is withheld")
+        alarms.set("MOTOR_STALL", pump.motion.stalled or pump.engine_dead, now)
         alarms.set("OVER_DELIVERY", pump.motion.over_delivery, now)
         if pump.motion.over_delivery:
             pump.hal.feed(0)
@@ -96,16 +122,24 @@ class Watch:
             pump.end_delivery()
             pump.flow()
 
+    def _engine_stands(self):
+        """What was due since motion was last seen has not even left the engine: not one pulse on the step pin (R-ALM-11)."""
+        pump = self._pump
+        stepped = pump.hal.stepped()
+        return stepped == self._stepped[1] and pump.dosing.due(pump.clock.elapsed) - stepped > 1
+
     # Now and then.
 
     def _battery(self, now):
         pump = self._pump
-        pump.battery.sample(pump.hal.battery_mv(), now)
-        pump.alarms.set("BATTERY_LOW", pump.battery.low, now)
+        works = pump.hal.probe("converter") is not False
+        pump.battery.sample(pump.hal.battery_mv() if works else -1, now)
+        pump.alarms.set("BATTERY_LOW", pump.battery.low, now, "the battery cannot be read" if pump.battery.unread else "")
         pump.alarms.set("BATTERY_DEPLETED", pump.battery.depleted, now)
 
     def _minute(self, now):
         pump = self._pump
+        self._trust_plan(now)
         pump.advance(now)
         pump.motion.minute(pump.dosing.due(now), pump.motion_counts())
         self._took_force(now)
@@ -201,6 +235,7 @@ class Watch:
         """What depends on records: calibration, temperature, clock, the stop that lasts."""
         pump = self._pump
         alarms = pump.alarms
+        pump.clock.compare()
         alarms.set("CLOCK_LOST", not pump.clock.is_set(), now)
         alarms.set("CAL_EXPIRED", pump.delivering and calibration_fault(pump) is not None, now)
         celsius = pump.hal.temperature()

@@ -137,7 +137,7 @@ class MotionWatch:
         self._ledger = ledger
         self._slack = slack_counts
         self._last_counts = 0
-        self._moved_at = 0
+        self.moved_at = 0  # when motion was last seen, or judged anew
         self._due_then = 0
         self._ahead = array("i", [0] * self._SAMPLES)
         self._next = 0
@@ -148,7 +148,7 @@ class MotionWatch:
     def reset(self, now, due, counts):
         """Begin anew: after a stop, an acknowledged fault, a boot."""
         self._last_counts = counts
-        self._moved_at = now
+        self.moved_at = now
         self._due_then = due
         ahead = counts - self._ledger.counts_of_steps(due)
         for i in range(self._SAMPLES):
@@ -160,10 +160,10 @@ class MotionWatch:
         """Called each turn with motion totals. patience_ms: how long motion may stay unseen before it is a stall."""
         if counts > self._last_counts:  # a rotor that only dithers back and forth has not moved
             self._last_counts = counts
-            self._moved_at = now
+            self.moved_at = now
             self._due_then = due
             self.stalled = False
-        elif now - self._moved_at >= patience_ms:
+        elif now - self.moved_at >= patience_ms:
             unseen = self._ledger.counts_of_steps(due - self._due_then)
             self.stalled = unseen >= self._slack
         ahead = counts - self._ledger.counts_of_steps(due)

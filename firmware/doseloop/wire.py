@@ -183,6 +183,7 @@ class Wire:
         self._last_line = line
         self._last_reply = reply
         self._expected = _next_seq(seq)
+        self._gate.lap += self._expected < seq
         return reply
 
     def _do(self, verb, need, line, pairs):

@@ -14,6 +14,8 @@ from .balance import (
 )
 from .gravimetry import Evaporation, volume_nl, z_factor
 from .mtsics import MtSicsBalance
+from .opening import open_balance
+from .sartorius import SartoriusBalance
 from .simulated import BalanceModel, SimulatedBalance
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "Identity",
     "MtSicsBalance",
     "Reading",
+    "SartoriusBalance",
     "SimulatedBalance",
+    "open_balance",
     "volume_nl",
     "z_factor",
 ]

@@ -5,32 +5,20 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-
-import serial
-
-try:
-    from termios import error as TermiosError
-except ImportError:  # not a POSIX system
-    TermiosError = OSError  # type: ignore[misc, assignment]
+from typing import Any
 
 from .balance import (
-    Balance,
     BalanceBusy,
-    BalanceGone,
     BalanceOverload,
     BalanceProtocolError,
-    BalanceSilent,
     BalanceUnderload,
     Identity,
     Reading,
 )
+from .line import GRAMS, LineBalance
 
-GRAMS = {"g": 1.0, "mg": 1e-3, "kg": 1e3}
 WEIGHT = re.compile(r"^(?P<status>[SD]) +(?P<value>-?[0-9]+(\.[0-9]*)?) +(?P<unit>\w+)$")
 QUOTED = re.compile(r'"([^"]*)"')
-
-# How a line that went away shows itself; TypeError is pyserial's, when closed in mid-read.
-LINE_ERRORS = (serial.SerialException, OSError, TypeError, TermiosError)
 
 # What the error answers mean, for a person.
 ERRORS = {
@@ -40,8 +28,8 @@ ERRORS = {
 }
 
 
-class MtSicsBalance(Balance):
-    """One balance on one line. clock gives the seconds that readings are stamped with (virtual time, for a simulated rig)."""
+class MtSicsBalance(LineBalance):
+    """One balance on one line; S, Z and T answer only once it is at rest."""
 
     def __init__(
         self,
@@ -51,12 +39,9 @@ class MtSicsBalance(Balance):
         timeout_s: float = 2.0,
         stable_timeout_s: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
+        **settings: Any,
     ) -> None:
-        self.url = url
-        self._clock = clock
-        self._timeout_s = timeout_s
-        self._stable_timeout_s = stable_timeout_s  # S, Z and T answer only once at rest
-        self._line = self._open(baudrate)
+        super().__init__(url, timeout_s=timeout_s, stable_timeout_s=stable_timeout_s, clock=clock, baudrate=baudrate, **settings)
 
     # the Balance contract
 
@@ -81,20 +66,16 @@ class MtSicsBalance(Balance):
             return self._weight("S", self._ask("S", self._stable_timeout_s))
         return self._weight("SI", self._ask("SI", self._timeout_s))
 
-    def close(self) -> None:
-        """Close the line."""
-        self._line.close()
-
     # beyond it
 
     def reset(self) -> str:
         """Like switching off and on (@): tare and zero forgotten; gives the serial number it answers."""
-        self._send("@")
+        self._command("@")
         return self._text(self._answer("@", "I4", self._timeout_s))
 
     def stream(self) -> Iterator[Reading]:
         """Readings as fast as the balance sends them (SIR), until the iterator is closed."""
-        self._send("SIR")
+        self._command("SIR")
         try:
             while True:
                 yield self._weight("SIR", self._answer("SIR", "S", self._timeout_s))
@@ -104,7 +85,7 @@ class MtSicsBalance(Balance):
     def commands(self) -> list[str]:
         """The commands it knows (I0); some balances answer with a summary instead, which gives an empty list."""
         names: list[str] = []
-        self._send("I0")
+        self._command("I0")
         while True:
             fields = self._answer("I0", "I0", self._timeout_s)
             known = re.match(r'^[AB] [0-9] "([^"]+)"$', fields)
@@ -114,28 +95,16 @@ class MtSicsBalance(Balance):
 
     # lines
 
-    def _open(self, baudrate: int) -> serial.Serial:
-        try:
-            return serial.serial_for_url(self.url, baudrate=baudrate, timeout=self._timeout_s, write_timeout=self._timeout_s)
-        except (serial.SerialException, OSError, ValueError) as problem:
-            raise BalanceGone(
-                self._says(f"the line cannot be opened ({problem}); check the cable, the path, and that no other program has it open")
-            ) from None
+    def _command(self, command: str) -> None:
+        self._send(command.encode("ascii") + b"\r\n")
 
     def _ask(self, command: str, timeout_s: float) -> str:
-        self._send(command)
+        self._command(command)
         return self._answer(command, command, timeout_s)
-
-    def _send(self, command: str) -> None:
-        try:
-            self._line.reset_input_buffer()
-            self._line.write(command.encode("ascii") + b"\r\n")
-        except LINE_ERRORS as problem:
-            raise self._gone(problem) from None
 
     def _answer(self, command: str, name: str, timeout_s: float) -> str:
         """Fields of the answer, without the name in front. SI may be answered as S or as SI: both are in use."""
-        line = self._read_line(command, timeout_s)
+        line = self._read_line(command, timeout_s).strip()
         if line in ERRORS:
             raise BalanceProtocolError(self._says(ERRORS[line].format(command=command)))
         first, _, fields = line.partition(" ")
@@ -143,24 +112,10 @@ class MtSicsBalance(Balance):
             raise BalanceProtocolError(self._says(f"the answer to {command} is {line!r}"))
         return fields.strip()
 
-    def _read_line(self, command: str, timeout_s: float) -> str:
-        try:
-            self._line.timeout = timeout_s
-            raw = self._line.read_until(b"\n", 256)
-        except LINE_ERRORS as problem:
-            raise self._gone(problem) from None
-        if not raw.endswith(b"\n"):
-            raise BalanceSilent(
-                self._says(f"no answer to {command} within {timeout_s:g} s; is it switched on, and is the baud rate right?")
-            )
-        if not raw.strip().isascii():
-            raise BalanceProtocolError(self._says(f"the answer to {command} is not text ({raw!r}); check the baud rate and parity"))
-        return raw.decode("ascii").strip()
-
     def _stop_stream(self) -> None:
         if not self._line.is_open:
             return
-        self._send("SI")  # any command ends it; what was still under way is thrown away
+        self._command("SI")  # any command ends it; what was still under way is thrown away
         deadline = time.monotonic() + self._timeout_s
         self._line.timeout = 0.05
         while self._line.read(256) and time.monotonic() < deadline:
@@ -189,9 +144,3 @@ class MtSicsBalance(Balance):
             raise BalanceOverload(self._says("overload: take weight off the pan"))
         if fields == "-":
             raise BalanceUnderload(self._says("underload: put the pan and the beaker in place"))
-
-    def _gone(self, problem: Exception) -> BalanceGone:
-        return BalanceGone(self._says(f"the line went away ({problem}); plug it in again"))
-
-    def _says(self, what: str) -> str:
-        return f"balance on {self.url}: {what}"

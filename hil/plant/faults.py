@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hil.errors import BenchError
+from hil.errors import BenchError, shown
 
 from .rotor import UNITS
 
@@ -62,16 +62,17 @@ def check(name: str, params: dict[str, Any]) -> Fault:
 
 
 def _check_value(name: str, key: str, value: object, kind: str) -> None:
-    """A parameter of the kind it is declared with; a number is finite and not negative, a percentage at most 100."""
+    """A parameter of the kind it is declared with; a number is finite and not negative (save a pressure), a percentage at most 100."""
     if kind == "bool":
         fits = isinstance(value, bool)
     elif kind in ("int", "float"):
         real = isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
-        fits = real and 0 <= value <= (100 if key == "percent" else 1e9)  # type: ignore[operator]
+        least = -1e9 if key == "mmhg" else 0
+        fits = real and least <= value <= (100 if key == "percent" else 1e9)  # type: ignore[operator]
     else:
         fits = True
     if not fits:
-        raise FaultError(f"fault {name}: {key} = {value!r} is no {kind} from 0 to {100 if key == 'percent' else 10**9}")
+        raise FaultError(f"fault {name}: {key} = {shown(value)} is no {kind} from 0 to {100 if key == 'percent' else 10**9}")
 
 
 def begin(rig: Rig, name: str, params: dict[str, Any]) -> None:
@@ -87,7 +88,7 @@ def end(rig: Rig, name: str) -> None:
 def lookup(name: str) -> Fault:
     """The fault of that name."""
     if name not in FAULTS:
-        raise FaultError(f"no fault is called {name!r}; there are: {', '.join(sorted(FAULTS))}")
+        raise FaultError(f"no fault is called {shown(name)}; there are: {', '.join(sorted(FAULTS))}")
     return FAULTS[name]
 
 
@@ -116,6 +117,8 @@ def _stays(rig: Rig) -> None:
 
 def _outlet_open(rig: Rig) -> None:
     rig.outlet.closed = False
+    if rig.outlet.stalls:
+        rig.outlet.stalls, rig.rotor.gain = False, UNITS
 
 
 def _no_air(rig: Rig) -> None:
@@ -156,6 +159,27 @@ def _room_temperature(rig: Rig) -> None:
 
 def _sensor_back(rig: Rig) -> None:
     rig.thermometer.absent = False
+
+
+def _engine_lives(rig: Rig) -> None:
+    rig.engine.dead = False
+
+
+def _new_tube(rig: Rig) -> None:
+    rig.head.worn_share = 0.0
+
+
+def _no_sag(rig: Rig) -> None:
+    rig.battery.sag_mv = 0
+    rig.battery.refresh(rig.now_us, rig.rotor.steps)
+
+
+def _converter_free(rig: Rig) -> None:
+    rig.battery.stuck_mv = None
+
+
+def _buzzer_lives(rig: Rig) -> None:
+    rig.buzzer_dead = False
 
 
 def _no_drift(rig: Rig) -> None:
@@ -201,13 +225,25 @@ def witness_dead(rig: Rig) -> None:
     rig.rotor.freeze_witness()
 
 
+@_fault(_engine_lives)
+def engine_dead(rig: Rig) -> None:
+    """The step engine takes orders and makes no pulse."""
+    rig.engine.dead = True
+
+
 # Liquid
 
 
+@_fault(_new_tube)
+def tube_worn(rig: Rig, percent: float) -> None:
+    """The tube gives so much less at each turn; neither step count nor encoder sees it."""
+    rig.head.worn_share = percent / 100
+
+
 @_fault(_outlet_open)
-def occlusion(rig: Rig, compliance_nl: float = 50_000.0) -> None:
-    """The tube is closed: it swells by compliance_nl, then nothing moves; opened, it gives that volume at once."""
-    rig.outlet.closed, rig.outlet.compliance_nl = True, compliance_nl
+def occlusion(rig: Rig, compliance_nl: float = 50_000.0, stalls: bool = False) -> None:
+    """The tube is closed: it swells by compliance_nl, then the head slips, or (stalls) the motor stands; opened, it gives that at once."""
+    rig.outlet.closed, rig.outlet.compliance_nl, rig.outlet.stalls = True, compliance_nl, stalls
 
 
 @_fault(_no_air)
@@ -252,6 +288,31 @@ def battery_spike(rig: Rig, mv: int, ms: int = 0, readings: int = 0) -> None:
     rig.battery.spike_until_us = rig.now_us + ms * 1000
 
 
+@_fault(_no_sag)
+def battery_sags(rig: Rig, mv: int) -> None:
+    """The voltage falls by so much whenever the motor is driven; at rest nothing is seen of it."""
+    rig.battery.sag_mv = mv
+    rig.battery.refresh(rig.now_us, rig.rotor.steps)
+
+
+@_fault(_converter_free)
+def converter_stuck(rig: Rig) -> None:
+    """The converter goes on giving what it read last."""
+    rig.battery.stuck_mv = rig.battery.level_mv
+
+
+@_fault(_converter_free)
+def converter_saturated(rig: Rig, mv: int = 6600) -> None:
+    """The converter stands at the end of its scale."""
+    rig.battery.stuck_mv = mv
+
+
+@_fault(_buzzer_lives)
+def buzzer_dead(rig: Rig) -> None:
+    """The buzzer is silent whatever it is told."""
+    rig.buzzer_dead = True
+
+
 @_fault(_room_temperature)
 def temperature(rig: Rig, celsius: float) -> None:
     """The reservoir is at that temperature."""
@@ -274,6 +335,24 @@ def clock_lost(rig: Rig) -> None:
 def clock_drifts(rig: Rig, ppm: int) -> None:
     """The kept clock runs fast by ppm (negative: slow)."""
     rig.clock.drift(ppm, rig.now_us)
+
+
+@_fault(_no_drift)
+def clock_stands(rig: Rig) -> None:
+    """The kept clock goes on showing what it shows."""
+    rig.clock.drift(-1_000_000, rig.now_us)
+
+
+@_fault(_stays)
+def clock_ahead(rig: Rig, seconds: int) -> None:
+    """The kept clock jumps ahead."""
+    rig.clock.jump(seconds, rig.now_us)
+
+
+@_fault(_stays)
+def clock_back(rig: Rig, seconds: int) -> None:
+    """The kept clock jumps back."""
+    rig.clock.jump(-seconds, rig.now_us)
 
 
 # Catheter access port

@@ -20,6 +20,7 @@ class Head:
         self._pressure_loss = config.pressure_loss_per_mmhg
         self._tube_start = 0.0  # position at which this tube was fitted
         self.back_pressure_mmhg = 0.0
+        self.worn_share = 0.0  # of the flow, lost at one blow
 
     def volume_nl(self, position: float) -> float:
         """What the rotor has pumped from 0 to position (steps) at no back pressure."""
@@ -27,8 +28,8 @@ class Head:
         return self.nl_per_step * (position + self._pulsation(position) + self._tube(steps))
 
     def pressure_factor(self) -> float:
-        """Share of the flow that is left against the back pressure."""
-        return max(0.0, 1 - self._pressure_loss * self.back_pressure_mmhg)
+        """Share of the flow that is left against the back pressure, through the tube as it is."""
+        return max(0.0, 1 - self._pressure_loss * self.back_pressure_mmhg) * (1 - self.worn_share)
 
     def new_tube(self, position: float) -> None:
         """A fresh tube: it runs in and wears from here."""

@@ -55,12 +55,18 @@ class Outlet:
     def __init__(self) -> None:
         self.closed = False
         self.compliance_nl = 0.0  # what the closed tube takes up before the head only slips over it
+        self.stalls = False  # once it can take up no more, the motor stands
         self.air_share = 0.0  # share of the flow that is bubbles
         self._swollen_nl = 0.0
 
     def room(self, volume_nl: float) -> float:
         """How much of volume_nl the head can push into the tube now."""
         return min(volume_nl, self.compliance_nl - self._swollen_nl) if self.closed else volume_nl
+
+    @property
+    def full(self) -> bool:
+        """Closed, and swollen as far as it goes."""
+        return self.closed and self._swollen_nl >= self.compliance_nl
 
     def through(self, volume_nl: float) -> float:
         """Push volume_nl in; gives what comes out at the far end."""

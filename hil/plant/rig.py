@@ -92,6 +92,7 @@ class Rig:
         self.thermometer = Thermometer(self.config)
         self.enable_until_us = -1  # the driver drops out after this instant
         self.free_flow_nl_h = 0.0  # past the rotor, seen by no witness
+        self.buzzer_dead = False
         self.active_faults: dict[str, dict[str, Any]] = {}
         self._settled_us = 0
         self._settled_nl = self.head.volume_nl(0.0)
@@ -153,6 +154,11 @@ class Rig:
             shown_s,
             shown_ms,
         )
+
+    @property
+    def converter_sound(self) -> bool:
+        """Whether the converter reads a voltage that is known beforehand as what it is."""
+        return self.battery.stuck_mv is None
 
     def battery_mv(self) -> int:
         """What the converter reads."""
@@ -249,6 +255,8 @@ class Rig:
         self._settled_nl, self._settled_us = pumped_nl, self.now_us
         drawn_nl = self.reservoir.draw(self.outlet.room(max(0.0, asked_nl)))
         out_nl = self.outlet.through(drawn_nl)
+        if self.outlet.full and self.outlet.stalls:
+            self.rotor.gain = 0
         self.line.push(self.reservoir.conc, out_nl)
         self.tip_log.note(self.now_us, self.line)
         self.beaker.add(out_nl, self.now_us)

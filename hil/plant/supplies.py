@@ -33,6 +33,8 @@ class Battery:
         self.spike_readings = 0
         self.fitted_us = 0
         self.fitted_steps = 0.0
+        self.sag_mv = 0  # it gives so much less while it drives the motor
+        self.stuck_mv: int | None = None  # the converter stands at this, whatever it is to read
         self.can_drive = True
         self.level_mv = 0  # without spikes
         self._fresh_until_us = -1
@@ -44,6 +46,8 @@ class Battery:
 
     def read_mv(self, now_us: int) -> int:
         """What the converter reads now."""
+        if self.stuck_mv is not None:
+            return self.stuck_mv
         if self.spike_readings:
             self.spike_readings -= 1
             return self.spike_mv
@@ -52,7 +56,7 @@ class Battery:
     def refresh(self, now_us: int, steps: float) -> None:
         """Work out the voltage, and whether it can drive the motor (a spike is too short to matter)."""
         self.level_mv = self._scripted(now_us) if self.script else self._by_charge(now_us, steps)
-        self.can_drive = self.level_mv >= self._config.drive_min_mv
+        self.can_drive = self.level_mv - self.sag_mv >= self._config.drive_min_mv
         self._fresh_until_us = now_us + REFRESH_US
 
     def replace(self, now_us: int, steps: float) -> None:
@@ -109,6 +113,10 @@ class KeptClock:
         """Its cell died: it starts at the epoch and says that it is not valid."""
         self.set(0, now_us)
         self.valid = False
+
+    def jump(self, seconds: int, now_us: int) -> None:
+        """From now on it shows so many seconds more."""
+        self._set_us, self._set_at_us = self._shown_us(now_us) + seconds * 1_000_000, now_us
 
     def drift(self, ppm: int, now_us: int) -> None:
         """Run fast (or slow) by ppm from now on."""

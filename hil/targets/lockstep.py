@@ -16,7 +16,7 @@ from hil.plant.rig import Rig
 from hil.targets.process import FirmwareProcess
 
 LEASE, FEED, TONE, RTC_SET, REVOKE, IDLE, RESET, WDT, HELLO, MARK = range(1, 11)
-PORT_OPEN, SERIAL_PENDING, RTC_VALID, ENGINE_IDLE, KEY_SERVICE = 1, 2, 4, 8, 16
+PORT_OPEN, SERIAL_PENDING, RTC_VALID, ENGINE_IDLE, KEY_SERVICE, CONVERTER_DEAD, BUZZER_DEAD = 1, 2, 4, 8, 16, 32, 64
 OUTPUT_WAITING = 1
 POWER, WATCHDOG, SOFT, MAINT = 1, 2, 3, 4
 CAUSES = {POWER: "power", WATCHDOG: "watchdog", SOFT: "soft reset", MAINT: "MAINT"}
@@ -40,6 +40,7 @@ class LockStep:
         self.now_ms = 0
         self.ticks_start = 0  # what ticks_ms reads at a boot
         self.service_strap = False
+        self.injected = 0  # more flags, for a firmware with injection points (tools/micropython/faulty_pump.py)
         self.hung = False  # the processor computes no more; only the watchdog gets it back
         self.chain_start_ms = 0  # when a lease was last put into an idle engine
         self.tones: list[tuple[int, int]] = []  # (virtual ms, signal)
@@ -159,6 +160,11 @@ class LockStep:
         self._nudged = True
 
     @property
+    def dog_left_ms(self) -> int:
+        """How long the firmware may still compute before its watchdog restarts it."""
+        return self._dog_ms - self.now_ms
+
+    @property
     def busy(self) -> bool:
         """The firmware has something to do without time passing."""
         return not self.hung and (self._nudged or self._wake_ms <= self.now_ms)
@@ -251,13 +257,17 @@ class LockStep:
     def _answer(self) -> None:
         process = self._process
         assert process is not None
-        stepped, witness, port_open, idle, pending, battery, temperature, rtc_valid, rtc_s, rtc_ms = self.rig.inputs()
+        rig = self.rig
+        stepped, witness, port_open, idle, pending, battery, temperature, rtc_valid, rtc_s, rtc_ms = rig.inputs()
         flags = (
             (PORT_OPEN if port_open else 0)
             | (SERIAL_PENDING if self.serial_pending() else 0)
             | (RTC_VALID if rtc_valid else 0)
             | (ENGINE_IDLE if idle else 0)
             | (KEY_SERVICE if self.service_strap else 0)
+            | (0 if rig.converter_sound else CONVERTER_DEAD)
+            | (BUZZER_DEAD if rig.buzzer_dead else 0)
+            | self.injected
         )
         ticks = (self.ticks_start + self.now_ms - self._boot_ms) & WRAP_MASK
         try:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -43,6 +44,10 @@ def find_micropython() -> str:
     return found
 
 
+class FirmwareKilled(TargetError):
+    """Somebody killed the firmware's process; what it wrote before was taken."""
+
+
 @contextmanager
 def one_core() -> Iterator[None]:
     """Keep bench and firmware on the core we run on now: they take turns, and waking another core costs more than a turn."""
@@ -61,7 +66,7 @@ def one_core() -> Iterator[None]:
 class PtyPair:
     """A raw pty: the firmware holds the master, hosts open the slave's path.
 
-    The slave is kept open here so that the firmware never sees a hang-up, the master only to see what is pending.
+    The slave is kept open here so that the firmware sees no hang-up unless hang_up() makes one; the master only to see what is pending.
     """
 
     def __init__(self) -> None:
@@ -69,13 +74,24 @@ class PtyPair:
         tty.setraw(self.slave)
         self.path = os.ttyname(self.slave)
 
+    def hang_up(self) -> None:
+        """Let go of the host's end: if nobody else holds it, the firmware finds nobody there, as with a cable that was pulled."""
+        if self.slave >= 0:
+            os.close(self.slave)
+            self.slave = -1
+
+    def plug_in(self) -> None:
+        if self.slave < 0:
+            self.slave = os.open(self.path, os.O_RDWR | os.O_NOCTTY)
+            tty.setraw(self.slave)
+
     def pending_in(self) -> int:
         """Bytes on their way to the firmware."""
         return _waiting(self.master)
 
     def pending_out(self) -> int:
         """Bytes the firmware sent that no host has read."""
-        return _waiting(self.slave)
+        return _waiting(self.slave) if self.slave >= 0 else 0
 
     def rest(self) -> str:
         """What lies unread on the line: MicroPython writes its last traceback there."""
@@ -83,8 +99,8 @@ class PtyPair:
         return os.read(self.slave, waiting).decode("utf-8", "replace") if waiting else ""
 
     def close(self) -> None:
-        for fd in (self.master, self.slave):
-            os.close(fd)
+        self.hang_up()
+        os.close(self.master)
 
 
 def _waiting(fd: int) -> int:
@@ -111,6 +127,10 @@ class FirmwareProcess:
         os.close(child_tx)
         os.close(child_rx)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_gone(self, timeout_s: float = 5.0) -> int:
         """Its exit status, once it left by itself."""
         try:
@@ -127,9 +147,11 @@ class FirmwareProcess:
     def died(self) -> TargetError:
         """An error that says how it ended and what it said last."""
         try:
-            status = str(self._process.wait(2.0))
+            status: int | str = self._process.wait(2.0)
         except subprocess.TimeoutExpired:
             status = "none yet"
+        if status == -signal.SIGKILL:
+            return FirmwareKilled("the firmware process was killed from outside (SIGKILL): by a person, or for want of memory")
         return TargetError(f"the firmware process ended by itself (status {status}); it said last:\n{self.last_words()}")
 
     def last_words(self) -> str:

@@ -18,6 +18,8 @@ QUADRATURE = ((False, False), (False, True), (True, True), (True, False))
 DECODER_BLOCK = 1  # of PIO
 ADC_TOP = 4095
 FIRST_ADC_PIN = 26
+TEMPERATURE_CHANNEL = 4  # the chip's own sensor: 706 mV at 27 C (RP2040 datasheet 4.9.5), of 3300 in 12 bits
+ROOM_CODE = 706 * 4095 // 3300
 TONE_GAP_NS = 5_000_000  # a longer silence parts two sounds; the tone itself changes each 0.6 ms
 LOOK_NS = 1_000_000  # how often a rotor that turns by itself is looked at
 
@@ -27,6 +29,7 @@ class _Channels(list[int]):
 
     def __init__(self, values: list[int], place: int, wiring: RigWiring) -> None:
         super().__init__(values)
+        self[TEMPERATURE_CHANNEL] = ROOM_CODE
         self._place, self._wiring = place, wiring
 
     def __getitem__(self, index: Any) -> Any:

@@ -72,6 +72,9 @@ class JumpBoard:
     def battery_mv(self):
         return 3700
 
+    def probe(self, part):
+        return True
+
 
 class JumpBasal(Basal):
     """Without the account of what was programmed: it is for alarms, and alarms are inputs."""
@@ -129,6 +132,9 @@ class _NoLeases:
     """In the place of schedule.Piece: only whether a step falls due in a piece is of interest."""
 
     pulses = 0
+
+    def legs(self):
+        return ()
 
     def plan(self, span_ms, num, den, remainder, most_pulses, lease_us):
         self.pulses = (remainder + num) // den if num else 0
@@ -205,6 +211,7 @@ class JumpKeeper:
         self.dirty = False
         self.saved_at = 0
         self.lost_lines = 0
+        self.failed = False
         self._state = None
         self._account = deque()
         self._numbers = 0
@@ -219,6 +226,7 @@ class JumpKeeper:
         span_s = delivery.span_ms // 1000
         volume, conc = delivery.volume_nl, delivery.conc
         self._append(records.INTENT, records.pack_intent(delivery.number, delivery.verb, delivery.steps, span_s, volume, conc))
+        return True
 
     def result(self, delivery):
         self._append(records.RESULT, records.pack_result(delivery.number, delivery.outcome, delivery.made, delivery.made_nl))
@@ -234,8 +242,8 @@ class JumpKeeper:
         self.dirty = False
         self.saved_at = self.clock.elapsed
 
-    def load(self):
-        return (None, "none") if self._state is None else (json.loads(json.dumps(self._state)), "good")
+    def load(self, name=None):
+        return (None, "none") if name or self._state is None else (json.loads(json.dumps(self._state)), "good")
 
     def says_running(self):
         return bool(self._account) and self._account[-1][1] == records.SAMPLE_RUNNING

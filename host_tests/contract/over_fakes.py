@@ -9,7 +9,7 @@ from rigs import FakeRig
 T = 40 * MS
 UNIX_2027 = 1_809_302_400
 WATCHDOG_MS = 8000
-REPORT_MS = 12_000
+REPORT_MS = 10_000
 
 
 def no_pulse_leaves_while_the_hal_is_made(rig: FakeRig):

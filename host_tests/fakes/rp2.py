@@ -26,7 +26,7 @@ class Rp2(Esp32):
         machine = found["machine"]
         machine.Timer, machine.PWM, machine.mem32 = bound(Timer, self), bound(PWM, self), Registers()
         words = SimpleNamespace(OUT_LOW=0, JOIN_TX=1, SHIFT_LEFT=0, SHIFT_RIGHT=1)
-        found["rp2"] = SimpleNamespace(PIO=words, asm_pio=keep, StateMachine=bound(StateMachine, self))
+        found["rp2"] = SimpleNamespace(PIO=words, asm_pio=keep, StateMachine=bound(StateMachine, self), Flash=Flash)
         found["uctypes"] = SimpleNamespace(addressof=id, bytearray_at=lambda address, size: bytearray(size))
         return found
 
@@ -36,6 +36,16 @@ class Rp2(Esp32):
 
     def done(self, number, what):
         return [value for _, n, did, value in self.told if n == number and did == what]
+
+
+class Flash:
+    """The storage as upstream's image has it: its filesystem covers all of it."""
+
+    def __init__(self, start=0, len=0):
+        pass
+
+    def ioctl(self, op, arg):
+        return 0
 
 
 def keep(**settings):

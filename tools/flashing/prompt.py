@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import struct
+import time
 from typing import Any, Protocol
 
 from mpremote.transport import TransportError
@@ -13,6 +14,11 @@ from serial import SerialException
 from tools.flashing import FlashError
 
 ANSWER_S = 90  # longest silence of a script on the board: hashing every file on a slow one
+ENTER_S = 10  # a board that has a prompt shows it by then; one that just resets swallowed the question
+SLICE_S = 1  # a read that nothing answers returns after this
+RAW = b"raw REPL; CTRL-B to exit\r\n"
+# How a line that breaks in mid-exchange shows itself; TypeError is pyserial's when closed, struct.error mpremote's at half an answer.
+BROKEN = (TransportError, SerialException, OSError, TypeError, struct.error)
 
 
 class Gone(FlashError):
@@ -45,28 +51,34 @@ class SerialPrompt:
     def __init__(self, port: str) -> None:
         self._transport: Any = None
         try:
-            self._transport = SerialTransport(port, timeout=ANSWER_S)
-            self._enter(port)
+            self._transport = SerialTransport(port, timeout=SLICE_S)
+            self._enter()
+            self._transport.serial.timeout = ANSWER_S
         except (TransportError, SerialException, OSError) as error:
             self.close()
             raise Gone(f"{port}: {error}") from error
 
-    def _enter(self, port: str) -> None:
-        """mpremote prints what it got instead of a prompt: that is for no one."""
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._transport.enter_raw_repl(soft_reset=False)
+    def _enter(self) -> None:
+        """Interrupts whatever runs there and asks for the raw prompt; mpremote's own way waits for as long as something talks."""
+        serial, end, heard = self._transport.serial, time.monotonic() + ENTER_S, b""
+        serial.write(b"\r\x03\r\x01")
+        while not heard.endswith(RAW):
+            if time.monotonic() >= end:
+                raise TransportError("could not enter raw repl")
+            heard = (heard + serial.read(1))[-len(RAW) :]
+        self._transport.in_raw_repl = True
 
     def run(self, code: str) -> str:
         try:
             out, errors = self._transport.exec_raw(code, timeout=ANSWER_S)
-        except (TransportError, SerialException, OSError, TypeError) as error:
+        except BROKEN as error:
             raise Gone(f"the board went away ({error})") from error
         if errors:
-            raise ScriptError(errors.decode("utf-8", "replace").strip().splitlines()[-1])
+            raise ScriptError((errors.decode("utf-8", "replace").strip() or "an error without a word").splitlines()[-1])
         return str(out.decode("utf-8", "replace"))
 
     def reset(self) -> None:
-        with contextlib.suppress(TransportError, SerialException, OSError, TypeError):
+        with contextlib.suppress(*BROKEN):
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
 
     def close(self) -> None:

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil import auth
+from hil import keys as key_files
 from hil.channel import SerialChannel
-from hil.errors import InputError, LinkError, Refused
+from hil.errors import BenchError, LinkError, Refused
 from hil.link import Link, Patience
-from hil.tables import load_toml
 from tools.flashing import FlashError
 from tools.flashing.prompt import Gone, SerialPrompt
 
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
-LISTEN_S = 3.0
-BACK_S = 90.0  # a board's port comes back within seconds of a reset; an emulated one takes longer
+WHOLE_HASH = re.compile(r"hash=\S+\s")  # the answer comes in packets, which end anywhere
+LISTEN_SHARE = 1 / 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
+BACK_S = 90.0  # a board is back within seconds of a reset; an emulated one takes minutes of ours: --patience
+WAIT, GOOD = "wait", ("pass", "none")  # of SELF?; none: this board has no way to tell
 MAY_STOP_FOR_MAINT = ("idle", "stopped")
 
 
@@ -32,29 +34,27 @@ class Heard:
 
 
 def read_keys(path: Path | None) -> dict[str, bytes]:
-    """Keys of the roles from a TOML file (operator = "64 hex digits", service = ...); the default keys without one."""
-    if path is None:
-        return auth.default_keys()
+    """Keys of the roles from a key file, or the default keys."""
     try:
-        found = load_toml(path)
-        return {role: bytes.fromhex(str(found[role])) for role in auth.ROLES}
-    except (InputError, OSError, KeyError, ValueError) as error:
-        raise FlashError(f"{path}: a key file has two lines, operator = and service =, each 64 hex digits in quotes ({error})") from None
+        return key_files.find_keys(path) or auth.default_keys()
+    except (BenchError, OSError) as error:
+        raise FlashError(str(error)) from None
 
 
-def listen(port: str, patience_s: float = LISTEN_S) -> Heard:
-    """Asks who is on the port, without disturbing whoever is."""
+def listen(port: str, patience_s: float = BACK_S) -> Heard:
+    """Asks who is on the port, without disturbing whoever is. patience_s: what the board has to be back from a reset."""
     channel = SerialChannel(port)
     try:
         channel.receive(0.2)  # what lay there
         channel.send(QUESTION)
-        deadline, text = time.monotonic() + patience_s, ""
-        while time.monotonic() < deadline and "hash=" not in text:
+        deadline, text = time.monotonic() + patience_s * LISTEN_SHARE, ""
+        while time.monotonic() < deadline and not WHOLE_HASH.search(text):
             text += channel.receive(0.2).decode("ascii", "replace")
     finally:
         channel.close()
     fields = dict(re.findall(r"(\w+)=([^\s\"]+)", text)) if "maker=doseloop" in text else {}
-    return Heard(fields, " ".join(text.replace("*IDN?", "").split())[:200])
+    plain = "".join(char if " " <= char <= "~" else " " for char in text.replace("*IDN?", ""))
+    return Heard(fields, " ".join(plain.split())[:200])
 
 
 def open_link(port: str, keys: Mapping[str, bytes], patience: Patience | None = None) -> Link:
@@ -66,7 +66,10 @@ def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
     link = open_link(port, keys)
     try:
         link.hello()
-        state = link.ask("STAT?")["state"]
+        stat = link.ask("STAT?")
+        state = stat["state"]
+        if stat.get("key") == "default":
+            link.use_keys(auth.default_keys())  # a file that was named holds those it is to have
         if state not in MAY_STOP_FOR_MAINT:
             raise FlashError(
                 f"the pump is delivering (state={state}): flashing would interrupt a therapy. STOP it if that is meant"
@@ -75,10 +78,16 @@ def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
         with contextlib.suppress(LinkError):  # the reset may have taken the answer with it: the prompt will tell
             link.command("MAINT", role=auth.SERVICE)
     except Refused as refused:
-        hint = ". It has keys of its own: give them by --key-file" if refused.code == "AUTH" else ""
-        raise FlashError(f"the pump does not let us in: {refused}{hint}. Nothing was changed") from None
+        raise FlashError(f"the pump does not let us in: {refused}. Nothing was changed{_way_in(refused)}") from None
     finally:
         link.channel.close()
+
+
+def _way_in(refused: Refused) -> str:
+    """For a pump whose keys are damaged: only hands at the board get it to its prompt."""
+    if refused.code != "KEY_LOST":
+        return ""
+    return ". Put a bare MicroPython on the board as if it were new (its files stay), then flash again with --key-file"
 
 
 def open_prompt(port: str, wait_s: float) -> SerialPrompt:
@@ -93,19 +102,20 @@ def open_prompt(port: str, wait_s: float) -> SerialPrompt:
             time.sleep(0.5)
 
 
-def greet(port: str, keys: Mapping[str, bytes]) -> Link:
+def greet(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> Link:
     """A session with the firmware once it has started; FlashError with what the console says if it does not."""
-    deadline, said = time.monotonic() + BACK_S, ""
+    deadline, said = time.monotonic() + patience_s, ""
     while time.monotonic() < deadline:
         with contextlib.suppress(LinkError):
-            heard = listen(port)
+            heard = listen(port, patience_s)
             if heard.fields:
                 return _session(port, keys)
             said = heard.words or said
         if "DOES NOT START" in said:
             break
         time.sleep(0.5)
-    raise FlashError(f"the new firmware is on the board and does not answer. Its console says:\n  {said or 'nothing'}")
+    silent = f"the new firmware is on the board and does not answer within {patience_s:.0f} s"
+    raise FlashError(f"{silent}. Its console says:\n  {said or 'nothing'}")
 
 
 def _session(port: str, keys: Mapping[str, bytes]) -> Link:
@@ -123,14 +133,24 @@ class Greeting:
     key: str
 
 
-def check_started(link: Link, content: str, unix_s: int, offset_min: int) -> Greeting:
+def settled_self_test(link: Link, patience_s: float) -> dict[str, str]:
+    """Part -> word of SELF?, once all parts have been looked at: the code takes some seconds. After the patience, what there is."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = {name: word for name, word in link.ask("SELF?").items() if not name.endswith("_ago")}
+        if WAIT not in found.values() or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.5)
+
+
+def check_started(link: Link, content: str, unix_s: int, offset_min: int, patience_s: float = BACK_S) -> Greeting:
     """The clock is set, the hash is the one installed, the self-test passed; else FlashError."""
     identity = link.ask("*IDN?")
     if identity.get("hash") != content:
         raise FlashError(f"the board runs hash={identity.get('hash')}, installed was {content}: is another firmware frozen in its image?")
     link.command("TIME", {"set": f"{unix_s}s", "offset": f"{offset_min}min"})
-    self_test = link.ask("SELF?")
-    failed = [f"{name}={value}" for name, value in self_test.items() if value == "FAIL"]
+    self_test = settled_self_test(link, patience_s)
+    failed = [f"{name}={word}" for name, word in self_test.items() if word not in GOOD]
     if failed:
         raise FlashError(
             f"the new firmware runs, but its self-test says {' '.join(failed)}: no bolus until it passes."

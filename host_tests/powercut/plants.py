@@ -1,0 +1,73 @@
+"""Bugs put in on purpose, so that the campaign is seen to find them."""
+
+from doseloop import journal, keeper, region, store
+
+
+def reply_first():
+    """A command is answered before what it changed is written: the state is saved a turn later."""
+    usual = keeper.Keeper.save
+
+    def save(self, state):
+        late, self.late = getattr(self, "late", None), state
+        if late:
+            usual(self, late)
+
+    keeper.Keeper.save = save
+
+
+def old_goes_first():
+    """The old file is removed before the new one is whole."""
+    usual = region.RegionStore.replace
+
+    def replace(self, name, data):
+        self.remove(name)
+        usual(self, name, data)
+
+    def replace_file(self, name, data):
+        self.remove(name)
+        with open(self._prefix + name, "wb") as file:
+            file.write(data[: len(data) // 2])
+            file.flush()
+            file.write(data[len(data) // 2 :])
+
+    region.RegionStore.replace, store.FileStore.replace = replace, replace_file
+
+
+def torn_is_used_again():
+    """The place of a torn record is given to the next one."""
+    usual = journal._Stream._settle
+
+    def settle(self, last, size):
+        usual(self, last, size)
+        if self.newest:
+            self._index = self.newest[0]
+
+    journal._Stream._settle = settle
+
+
+def sample_after():
+    """The reservation is written after its steps were allowed: one record late."""
+    usual = keeper.Keeper.sample
+
+    def sample(self, ledger, programmed, reserved, running):
+        usual(self, ledger, programmed, getattr(self, "reserved", 0), running)
+        self.reserved = reserved
+
+    keeper.Keeper.sample = sample
+
+
+def unsynced():
+    """A record is kept in memory until the next one comes."""
+    usual = journal._Stream._write
+
+    def write(self, data):
+        late, self.late = getattr(self, "late", None), (self._index, data)
+        if late:
+            index, self._index = self._index, late[0]
+            usual(self, late[1])
+            self._index = index
+
+    journal._Stream._write = write
+
+
+PLANTS = {call.__name__: call for call in (reply_first, old_goes_first, torn_is_used_again, sample_after, unsynced)}
