@@ -23,7 +23,7 @@ _EDGE_SLICE_MS = const(20)  # an edge of the port switch ends an idle within thi
 _RTC_YEAR_SET = const(2025)  # an unset clock shows an earlier year
 _EPOCH_2000 = const(946_684_800)  # unix seconds of 2000-01-01, where some ports begin to count
 _TONE_SLICE_MS = const(25)
-_QUIET_MS = const(60)  # a host that asks again asks sooner
+_QUIET_MS = const(20)  # a host that asks without a pause asks sooner
 _CHUNK = const(64)  # a packet of USB
 _SLOW_WRITE_MS = const(5)
 CODE_SLICE = const(4096)  # bytes hashed at a time: 5 ms on an RP2040
@@ -238,7 +238,7 @@ class BoardHal:
         self._port_edge = False
 
     def _tidy(self):
-        """What the last lines left behind goes while nobody waits for an answer: a collection takes a Pico some 10 ms."""
+        """What the last lines left behind goes while nobody waits for an answer: a collection takes a Pico some 8 ms."""
         self.serial.heard = False
         collect_garbage()
 
