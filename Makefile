@@ -16,9 +16,12 @@ FIRST ?= 0
 JOBS ?= 2
 SECONDS ?= 60
 BOARD ?= pico
+STRIDE ?= 1
+AGAIN ?= 3
+CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear
 .DEFAULT_GOAL := help
 
 help:
@@ -29,19 +32,28 @@ help:
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
 	@echo "make hostile    N=$(N) hostile lines against the running firmware: no reset, no step, no growth, every answer (a minute; N=1000000: an hour)"
 	@echo "make fuzz       the parsers and handlers fuzzed by coverage for SECONDS=$(SECONDS) with atheris (Linux x86-64, Python 3.11 or newer)"
+	@echo "make faults     46 faults of the device, alone and two at once, at three rates: each found in time, the pump's answer right (2 minutes)"
+	@echo "make kill       kill the pump's process, its host, the bytes on its line and its cable, 1,000 times and more; SHARE=1: a fixed part"
+	@echo "make fuzz-files N=2000  files that people give, made wrong in every way: a sentence and exit 2, and nothing written elsewhere"
+	@echo "make metrology  mass logs with known answers through the bench's metrology: recovered against true (half a minute); build/metrology/"
 	@echo "make benchmark  print the speed and memory table"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
+	@echo "make powercut   the firmware's flash loses power at every operation of a story, three ways, and again in each start that follows (23,640 cuts)"
+	@echo "make powercut BOARD=emulated  the same on an emulated Pico's flash, CUTS=$(CUTS) cuts"
+	@echo "make wear       erases a day of the journal at 1 mL/h and 1 mL a day, and the years that makes"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
 	@echo "make equal BOARD=unix32    the same on the unix port built for 32 bits: small ints of 31 bits, single floats, as on a Pico"
-	@echo "make equal BOARD=emulated  a fixed share of it on an emulated Pico (5 minutes; all of it, SHARE=100, takes 5 hours)"
+	@echo "make equal BOARD=emulated  a fixed share of it on an emulated Pico (minutes; all of it, SHARE=100, takes hours)"
 	@echo "make contract   the same questions to every board family's hal: unix, rp2 emulated, esp32 and stm32 over fakes"
 	@echo "make smoke      build the Pico image, boot it on an emulated Pico, talk to it (about 5 minutes the first time)"
 	@echo "make image BOARD=$(BOARD)  build MicroPython with the firmware frozen in; prints the UF2 to copy (BOARD=pico or pico2)"
 	@echo "make flash BOARD=$(BOARD)  install on a board that runs MicroPython already (PORT=/dev/ttyACM0 if there are several)"
-	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03"
+	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03, heap loaded from files"
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
+	@echo "make browser-tests  the report, the comparison and the live page in the machine's chromium, at two widths"
+	@echo "make pictures   docs/report.png, docs/live.png, and build/pictures/ to look at before a release (needs chromium)"
 	@echo "make clean      remove .venv and build/"
 
 $(PY):
@@ -52,7 +64,7 @@ $(PY):
 		echo "no virtual environment could be made: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 
 # One stamp for each set of dependencies; a change of pyproject.toml installs them again.
-$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.bench $(VENV)/.dev $(VENV)/.pico $(VENV)/.mutation $(VENV)/.fuzz $(VENV)/.browser: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "installing what '$*' needs into $(VENV)"
 	@$(PY) -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
@@ -61,6 +73,7 @@ EXTRAS_dev := bench,dev
 EXTRAS_pico := bench,pico
 EXTRAS_mutation := bench,dev,mutation
 EXTRAS_fuzz := bench,dev,fuzz
+EXTRAS_browser := bench,dev,browser
 
 bench: $(VENV)/.bench
 	$(PY) -m hil run $(SCENARIO) --target unix --out $(OUT)
@@ -88,9 +101,16 @@ scenarios: $(VENV)/.bench
 trace: $(VENV)/.dev
 	$(PY) -m tools.tracing
 
+# Each fault of the device at three rates, and two at once: found in its requirement's time? Does the pump do what it must?
+faults: $(VENV)/.bench
+	$(PY) -m tools.faults $(if $(RATE),--rate $(RATE)) $(if $(FAULT),"$(FAULT)")
+
 # The rules of the firmware beside the oracle; standard library alone, so any Python from 3.9 on will do (PyPy too).
 campaign:
 	PYTHONPATH=firmware:.:host_tests $(PYTHON_CAMPAIGN) -m campaign -n $(N) --events $(EVENTS) --seed $(SEED) --first $(FIRST) --jobs $(JOBS)
+
+metrology: $(VENV)/.bench
+	$(PY) tools/metrology.py
 
 # Hostile lines against the firmware as it runs, on the unix port; the same SEED makes the same lines.
 hostile: $(VENV)/.dev
@@ -101,6 +121,11 @@ fuzz: $(VENV)/.fuzz
 	@mkdir -p build/fuzz/corpus
 	PYTHONPATH=firmware:.:host_tests $(PY) -m fuzz -max_total_time=$(SECONDS) -max_len=600 -verbosity=0 -print_final_stats=1 \
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus host_tests/fuzz/corpus
+# The unix port in virtual time; its process is killed before system calls (ptrace, on Linux) and by a timer. About 15 minutes.
+kill: $(VENV)/.bench
+	$(PY) -m tools.killing $(if $(SHARE),--share)
+fuzz-files: $(VENV)/.dev
+	DOSELOOP_FUZZ=$(if $(filter file,$(origin N)),2000,$(N)) $(PY) -m pytest -q -p no:cacheprovider host_tests/test_given_files.py
 
 benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py
@@ -115,6 +140,13 @@ mutation-ci: $(VENV)/.mutation
 equal: $(VENV)/.$(if $(filter emulated unix32,$(BOARD)),pico,bench)
 	$(PY) tools/equal.py $(addprefix --on ,$(filter emulated unix32,$(BOARD))) $(addprefix --share ,$(SHARE))
 
+# STRIDE=N: at every Nth operation only. AGAIN=N: further cuts in each start that follows one.
+powercut: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
+	$(PY) tools/powercut.py --jobs $(JOBS) $(if $(filter emulated,$(BOARD)),--board emulated --cuts $(CUTS),--stride $(STRIDE) --again $(AGAIN))
+
+wear: $(VENV)/.bench
+	$(PY) tools/wear.py
+
 image: $(VENV)/.pico
 	$(PY) tools/image.py --board $(BOARD)
 
@@ -126,13 +158,14 @@ image-tools: $(VENV)/.pico
 flash: $(VENV)/.pico
 	$(PY) tools/flash.py --board $(BOARD) $(if $(PORT),--port $(PORT)) $(if $(KEY_FILE),--key-file $(KEY_FILE))
 
-# The tests that run an image on an emulated Pico; `make pytest` skips them. The long ones transfer files or talk for minutes.
+# The tests that run an image on an emulated Pico; `make pytest` skips them. The long ones transfer files or talk for minutes,
+# and print what a person wants to see of it.
 emulated-tests: $(VENV)/.pico $(VENV)/.dev
 	$(PY) tools/image.py --manifest boards/pico/manifest_parts.py
 	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 --dist loadgroup -m "emulated and not slow" host_tests
 
 emulated-tests-long: $(VENV)/.pico $(VENV)/.dev
-	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 -m "emulated and slow" host_tests
+	DOSELOOP_EMULATED=1 $(PY) -m pytest -n 2 -rP -m "emulated and slow" host_tests
 
 # One suite for every hal: unix, rp2 (on an emulated Pico, whose image is built), esp32 and stm32 (over fakes).
 contract: $(VENV)/.pico $(VENV)/.dev
@@ -147,6 +180,13 @@ emulated: $(VENV)/.pico
 
 emulated-long: $(VENV)/.pico
 	$(PY) tools/emulated.py --long --out build/emulated-long
+
+# Where no chromium can be had they are skipped, and say so.
+browser-tests: $(VENV)/.browser
+	$(PY) -m pytest -rs host_tests/test_browser.py
+
+pictures: $(VENV)/.browser
+	$(PY) tools/pictures.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

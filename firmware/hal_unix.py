@@ -24,6 +24,7 @@ _TICKS, _US, _STEPPED, _WITNESS, _FLAGS, _BATTERY, _TEMPERATURE, _RTC_S, _RTC_MS
 _PORT_OPEN, _SERIAL_PENDING, _RTC_VALID = 1, 2, 4
 _CONVERTER_DEAD, _BUZZER_DEAD = 32, 64  # the reference rig reads a known voltage, and has a microphone at its buzzer
 _SLICE = 4096
+_FOLDER = __file__.rsplit("/", 1)[0] + "/doseloop"
 
 _WRITE_BYTES = 128  # a pty that polls writable takes this much without blocking
 _EXIT_RESET = 3
@@ -230,7 +231,7 @@ class UnixHal:
     def code_hash(self):
         """First 16 hex digits of the SHA-256 over the firmware's files in order of name."""
         if self._code_hash is None:
-            for self._code_hash in _hash_folder(sys.path[0] + "/doseloop"):
+            for self._code_hash in _hash_folder(_FOLDER):
                 pass
         return self._code_hash
 
@@ -238,7 +239,7 @@ class UnixHal:
         """Its sources against the code_hash that the environment names as DOSELOOP_CODE, if it does."""
         want = os.getenv("DOSELOOP_CODE")
         if want:
-            for found in _hash_folder(sys.path[0] + "/doseloop"):
+            for found in _hash_folder(_FOLDER):
                 if found is None:
                     yield None
             yield "pass" if found == want else "FAIL"

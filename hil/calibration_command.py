@@ -17,7 +17,10 @@ from hil.calibration.points import Run, Wanted
 from hil.calibration.procedure import Procedure
 from hil.errors import BenchError, InputError, Refused
 from hil.instruments.opening import HELP
+from hil.key_commands import KEY_HELP
+from hil.keys import find_keys
 from hil.metrology_commands import add_conditions, conditions_of
+from hil.places import place
 from hil.quantity import quantity, whole_units
 from hil.targets.process import one_core
 from hil.wetbench import Place, WetBench
@@ -32,7 +35,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("calibrate", help="volume per step by weight, written to the pump and kept as a file")
     parser.description = (
         "Prime, tracer run, points over the range, slope method; then CAL:SET (service role) with a person's word where the change is over"
-        " 5 %. The reservoir holds test fluid or nothing that is drug. Exit 0: written; 1: measured, not written; 2: unusable."
+        " 5 %. The reservoir is declared to hold test fluid. Exit 0: written; 1: measured, not written; 2: unusable."
     )
     parser.add_argument("--target", default="unix", help="unix (simulated rig, virtual time; default) or a pyserial URL of a pump")
     parser.add_argument("--balance", metavar="URL", help=HELP)
@@ -45,15 +48,19 @@ def add(commands: Any) -> None:
     parser.add_argument("--expires-volume", default="60 mL", metavar="VOLUME", help='and for so much delivered (default: "60 mL")')
     parser.add_argument("--continue", dest="go_on", action="store_true", help="go on with the run kept in --out")
     parser.add_argument("--redo", type=int, action="append", default=[], metavar="N", help="with --continue: measure point N again")
+    parser.add_argument(
+        "--fill", metavar="VOLUME", help='I declare: the reservoir was emptied and filled with so much test fluid, like "18 mL"'
+    )
     parser.add_argument("--yes", action="store_true", help="I confirm a change of more than 5 %%")
     parser.add_argument("--no-write", action="store_true", help="measure and keep the file, leave the pump as it is")
     parser.add_argument(
-        "--out", type=Path, default=Path("build/calibrate"), help="folder of the run and its logs (default: build/calibrate)"
+        "--out", type=place, default=Path("build/calibrate"), help="folder of the run and its logs (default: build/calibrate)"
     )
     parser.add_argument(
-        "--keep", type=Path, default=Path("calibrations"), help="folder the calibrations are kept in (default: calibrations)"
+        "--keep", type=place, default=Path("calibrations"), help="folder the calibrations are kept in (default: calibrations)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
+    parser.add_argument("--key-file", type=Path, help=KEY_HELP)
     add_conditions(parser)
     parser.set_defaults(do=_calibrate)
 
@@ -64,7 +71,8 @@ def _calibrate(args: argparse.Namespace) -> int:
         raise InputError("--redo", "goes with --continue: there is no run yet")
     wanted = _wanted(args) if kept is None else kept.wanted
     _check(args)
-    with one_core(), WetBench(Place(args.target, args.balance, args.out, args.seed)) as bench:
+    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file))
+    with one_core(), WetBench(place) as bench:
         return calibrate(bench, args, kept or Run("", _tube(args.tube), conditions_of(args), wanted), asked=_ask)
 
 
@@ -76,8 +84,7 @@ def calibrate(
     for number in args.redo:
         run.redo(number)
     try:
-        if bench.rig is not None:
-            bench.prepare_test_fluid()
+        bench.prepare_test_fluid(None if args.fill is None else whole_units(args.fill, "volume (nL)", 1, "nL", "--fill"))
         Procedure(bench, run, args.out, told).play(_span_s(args.blank_cycle))
     except (KeyboardInterrupt, BenchError) as error:
         run.save(args.out)
@@ -115,7 +122,8 @@ def show(found: Fit, run: Run, told: Callable[[str], None]) -> None:
 
 
 def _belongs(bench: WetBench, run: Run, args: argparse.Namespace) -> None:
-    uid = bench.pump.identity().get("uid", "unknown")
+    simulated = f"simulated rig, seed {bench.place.seed}"  # its pump is a new one with every start
+    uid = simulated if bench.rig is not None else bench.pump.identity().get("uid", "unknown")
     if run.pump and run.pump != uid:
         raise InputError("--continue", f"the kept run is of pump {run.pump}, this is {uid}: begin anew without --continue")
     if args.go_on and args.tube and args.tube != run.tube:

@@ -31,16 +31,18 @@ def open_serial(url: str, baud: int = 115200, timeout_s: float = 0.0) -> Any:
         return serial.serial_for_url(url, baudrate=baud, timeout=timeout_s, exclusive=True)
     except FileNotFoundError:
         raise LinkError(f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`") from None
-    except (serial.SerialException, OSError, ValueError, TypeError) as error:
+    except Exception as error:  # a URL handler of pyserial raises whatever its parser does: re.error, KeyError, ValueError
         raise LinkError(_why_not_opened(url, error)) from error
 
 
 def _why_not_opened(url: str, error: Exception) -> str:
-    text = str(error)
+    text, url = str(error), ascii(url[:200])[1:-1]
     if "No such file" in text:
         return f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`"
     if "Resource temporarily unavailable" in text or "busy" in text.lower():
         return f"{url}: busy, another program has this serial port open; close it first"
+    if "Inappropriate ioctl" in text or "Is a directory" in text:
+        return f"{url}: is no serial port; list them with `python -m serial.tools.list_ports`"
     if "ermission" in text:
         return f"{url}: not permitted; add yourself to the port's group (often dialout)"
     return f"{url}: cannot be opened: {text}"

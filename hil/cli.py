@@ -14,6 +14,7 @@ from tqdm import tqdm
 from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner
 from hil.errors import BenchError
 from hil.link import Link
+from hil.places import about, place
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
 from hil.quantity import span_text
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
     except OSError as error:
-        print(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "), file=sys.stderr)
+        print(f"error: {about(error)}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -65,11 +66,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(add: Callable[..., object]) -> None:
     add("scenario", help="a scenario file, or the name of a shipped one")
     add("--target", default="unix", help="unix (virtual time; default), emulated (the flashed image), or a pyserial URL like /dev/ttyACM0")
-    add("--out", type=Path, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
+    add("--out", type=place, default=Path("build/bench"), help="folder for report, result and logs (default: build/bench)")
     add("--seed", type=_seed, help="of the simulated rig, instead of the scenario's")
     add("--days", type=_positive, help='how long `advance = "days"` is, instead of the scenario\'s days')
     add("--balance", help="under a real pump: a pyserial URL (MT-SICS), or sbi:URL (Sartorius)")
-    add("--key-file", type=Path, help=KEY_HELP)
+    add("--key-file", type=place, help=KEY_HELP)
     add("--sample", help='how often the three witnesses are read, like "15 min"')
     add("--quiet", action="store_true", help="no progress bar")
 
@@ -77,11 +78,11 @@ def _add_run(add: Callable[..., object]) -> None:
 def _add_serve(add: Callable[..., object]) -> None:
     add("--target", default="unix", choices=["unix"], help="what to serve (default: unix)")
     add("--speed", type=_speed, default=1.0, help="virtual seconds per second (default: 1)")
-    add("--link", type=Path, help="also make this symbolic link to the serial path")
+    add("--link", type=place, help="also make this symbolic link to the serial path")
     add("--scenario", help="begin where this scenario's story begins, with its therapy running (default: a pump fresh from the factory)")
-    add("--key-file", type=Path, help=f"{KEY_HELP}; the served pump is given these keys")
+    add("--key-file", type=place, help=f"{KEY_HELP}; the served pump is given these keys")
     add("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
-    add("--out", type=Path, help="keep the pump's flash and messages here")
+    add("--out", type=place, help="keep the pump's flash and messages here")
 
 
 def _seed(text: str) -> int:
@@ -159,8 +160,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _serve_here(args: argparse.Namespace) -> int:
-    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario else None
     own = keys.find_keys(args.key_file)
+    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario is not None else None
     target = UnixTarget(Rig(scenario.rig if scenario else RigConfig(), args.seed), seed=args.seed, work=args.out)
     try:
         target.start()

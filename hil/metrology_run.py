@@ -107,7 +107,8 @@ class Runner:
 
     def _flow(self, one: FlowPlan) -> flow.FlowResult:
         start_s, readings = self._weighed_flow(one.name, one.rate_nl_h, one.protocol.sample_s, one.span_s)
-        log = clean(self._log(readings, one.name))
+        period = (start_s + one.protocol.settle_s, start_s + one.protocol.end_s)
+        log = clean(self._log(self._unbroken(readings, one.name, period), one.name))
         return flow.Flow(one.name, log, self.blank, self.plan.conditions, start_s, one.rate_nl_h).result(one.protocol, self.plan.limits)
 
     def _weighed_flow(self, name: str, rate_nl_h: int, every_s: float, span_s: float) -> tuple[float, list[Reading]]:
@@ -123,10 +124,10 @@ class Runner:
                 readings.append(self.bench.weigh(name))
         finally:
             self.bench.stop()
-        return start_s, self._unbroken([r for r in readings if r is not None], name)
+        return start_s, [r for r in readings if r is not None]
 
-    def _unbroken(self, readings: list[Reading], name: str) -> list[Reading]:
-        """A balance that was away may have another zero: the longest stretch without that counts, the rest was not measured."""
+    def _unbroken(self, readings: list[Reading], name: str, period: tuple[float, float]) -> list[Reading]:
+        """A balance that was away may have another zero: the stretch with most of the analysis period counts, the rest is not measured."""
         stretches: list[list[Reading]] = [[]]
         for reading in readings:
             if stretches[-1] and not self.bench.unbroken(stretches[-1][-1].t, reading.t):
@@ -134,7 +135,7 @@ class Runner:
             stretches[-1].append(reading)
         if len(stretches) > 1:
             self.outcome.notes.append(f"{name}: the balance was away; of {len(stretches)} stretches the longest counts")
-        return max(stretches, key=len)
+        return max(stretches, key=lambda stretch: sum(period[0] <= reading.t <= period[1] for reading in stretch))
 
     def _pair(self, first: Reading | None, last: Reading | None) -> tuple[bolus.Weight, bolus.Weight] | None:
         """Two weights that may be subtracted; None if one is missing or the balance was away in between."""

@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from hil.errors import InputError
 from hil.quantity import clock_minutes, quantity, whole, whole_units
-from hil.tables import Table, as_list, as_table, as_text, inside, load_toml, need, only_keys
+from hil.tables import Table, as_list, as_table, as_text, find_file, inside, load_toml, need, only_keys
 from hil.taper import canonical_lines as taper_lines
 from hil.taper import parse_holiday
 
@@ -125,11 +125,8 @@ def load_program(path: Path) -> Program:
 
 def find_program(name: str, beside: Path | None = None) -> Path:
     """A program file by its path, seen from `beside`, or by the name of a shipped one."""
-    for candidate in (Path(name), (beside or Path()) / name, PROGRAMS / f"{name}.toml", PROGRAMS / name):
-        if candidate.is_file():
-            return candidate
-    shipped = ", ".join(sorted(path.stem for path in PROGRAMS.glob("*.toml")))
-    raise InputError("program", f"there is no file {name!r} and no shipped program of that name ({shipped})")
+    places = (Path(name), (beside or Path()) / name, PROGRAMS / f"{name}.toml", PROGRAMS / name)
+    return find_file(name, places, "program", sorted(path.stem for path in PROGRAMS.glob("*.toml")))
 
 
 # ---- compiling
@@ -139,8 +136,8 @@ def compile_program(table: Table, where: str = "") -> Program:
     """A program of its TOML table."""
     only_keys(table, PROGRAM_KEYS, where)
     name = as_text(need(table, "name", where), inside(where, "name"))
-    if len(name) > 32 or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name):
-        raise InputError(inside(where, "name"), f"{name!r} is no name: 1 to 32 letters, digits, - _ or .")
+    if len(name) > 32 or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name) or not name[0].isalnum():
+        raise InputError(inside(where, "name"), f"{name[:60]!r} is no name: 1 to 32 letters, digits, - _ or ., the first a letter or digit")
     conc = whole(need(table, "conc", where), "concentration (mcg/mL)", inside(where, "conc"))
     if not 1 <= conc <= MOST_CONC_MCG_ML:
         raise InputError(inside(where, "conc"), f"{conc} mcg/mL is outside 1 to {MOST_CONC_MCG_ML}")

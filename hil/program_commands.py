@@ -11,6 +11,7 @@ from hil import dilution, program_plot, program_view
 from hil.errors import BenchError
 from hil.key_commands import KEY_HELP, URL_HELP
 from hil.keys import find_keys
+from hil.places import place
 from hil.prescription import find_program
 from hil.prescription_file import Prescription, load_prescription
 from hil.program_check import judge
@@ -34,7 +35,7 @@ def add(commands: Any) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help=FILE_HELP)
-    parser.add_argument("--plot", type=Path, help=f"where the picture goes (default: {PLOTS}/NAME.png)")
+    parser.add_argument("--plot", type=place, help=f"where the picture goes (default: {PLOTS}/NAME.png)")
     parser.add_argument("--no-plot", action="store_true", help="tables only")
     parser.set_defaults(do=_show)
 
@@ -44,8 +45,8 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help=FILE_HELP)
     parser.add_argument("--target", metavar="URL", help=f"{URL_HELP}; without it, the file alone is judged")
     parser.add_argument("--reason", choices=["OVERDOSE"], help="judge a reduction as one for an overdose (label 2.5)")
-    parser.add_argument("--out", type=Path, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
-    parser.add_argument("--key-file", type=Path, help=KEY_HELP)
+    parser.add_argument("--key-file", type=place, help=KEY_HELP)
+    parser.add_argument("--out", type=place, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
     parser.set_defaults(do=_check)
 
 
@@ -63,8 +64,8 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attended", action="store_true", help=present)
     parser.add_argument("--reason", choices=["OVERDOSE"], help="I declare: the reduction is for an overdose (label 2.5)")
     parser.add_argument("--yes", metavar="HASH", default="", help="commit this hash (all 16 digits) without typing it")
-    parser.add_argument("--out", type=Path, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
-    parser.add_argument("--key-file", type=Path, help=KEY_HELP)
+    parser.add_argument("--key-file", type=place, help=KEY_HELP)
+    parser.add_argument("--out", type=place, default=PLOTS, help=f"folder of the serial log and of a DEFECT's record (default: {PLOTS})")
     parser.set_defaults(do=_send)
 
 

@@ -27,14 +27,29 @@ from pathlib import Path
 from typing import Any
 
 from hil.actions import Step
-from hil.errors import InputError
+from hil.errors import InputError, shown
 from hil.instruments.simulated import BalanceModel
 from hil.plant.config import RigConfig
 from hil.prescription import Program, compile_program, find_program, load_program
 from hil.provenance import digest
 from hil.quantity import whole, whole_units
 from hil.steps import local_seconds, parse_steps
-from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, inside, load_toml, need, one_of, only_keys
+from hil.tables import (
+    Table,
+    as_alarm,
+    as_flag,
+    as_int,
+    as_list,
+    as_number,
+    as_table,
+    as_text,
+    find_file,
+    inside,
+    load_toml,
+    need,
+    one_of,
+    only_keys,
+)
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 FOLDERS = (SCENARIOS, SCENARIOS / "emulated")
@@ -152,11 +167,8 @@ class Scenario:
 
 def find_scenario(name: str) -> Path:
     """A scenario by its path or by the name of a shipped one."""
-    for candidate in (Path(name), *(folder / end for folder in FOLDERS for end in (f"{name}.toml", name))):
-        if candidate.is_file():
-            return candidate
-    shipped = ", ".join(path.stem for path in shipped_scenarios())
-    raise InputError("", f"there is no scenario file {name!r} and none of that name is shipped ({shipped})")
+    places = (Path(name), *(folder / end for folder in FOLDERS for end in (f"{name}.toml", name)))
+    return find_file(name, places, "scenario", (path.stem for path in shipped_scenarios()))
 
 
 def shipped_scenarios() -> list[Path]:
@@ -288,7 +300,7 @@ def sample_span(value: object, where: str) -> int:
     """How often the witnesses are read, in ms."""
     sample_ms = whole(value, "time (ms)", where)
     if sample_ms < 1000:
-        raise InputError(where, f"{value!r} is too short: the witnesses are read at most once a second")
+        raise InputError(where, f"{shown(value)} is too short: the witnesses are read at most once a second")
     return sample_ms
 
 

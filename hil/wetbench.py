@@ -7,7 +7,7 @@ tries it again, and what could not be weighed is missing. Every weight is also w
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,9 @@ from typing import TextIO
 
 from hil.channel import SerialLog
 from hil.errors import BenchError, BenchUnusable
-from hil.instruments import BalanceError, BalanceModel, Reading, SimulatedBalance, open_balance
+from hil.instruments import BalanceError, BalanceGone, BalanceModel, Reading, SimulatedBalance, open_balance
 from hil.instruments.balance import Balance
 from hil.instruments.gravimetry import mean_of
-from hil.keys import find_keys
 from hil.link import Link
 from hil.plant.config import RigConfig
 from hil.plant.rig import Rig
@@ -49,7 +48,7 @@ class Place:
     seed: int = 1
     rig: Rig | None = None
     model: BalanceModel = field(default_factory=BalanceModel)
-    test_fill_nl: int | None = None  # a real reservoir holds so much test fluid, by a person's word
+    keys: Mapping[str, bytes] | None = None  # of the pump's roles; None: the default ones
 
 
 class WetBench:
@@ -62,6 +61,7 @@ class WetBench:
         self.place = place
         self.lost: list[str] = []  # every time the balance went away, in words
         self._lost_s: list[float] = []  # and when
+        self._away = False
         self.identity: dict[str, str] = {}
         self._told = told
         self.target = self._make_target(place)
@@ -90,10 +90,11 @@ class WetBench:
 
     def _open(self) -> None:
         self.target.start()
-        clock = HostClock()
-        wall = self.target.unix_s if self.target.virtual else clock
-        keys = find_keys(None) if self.rig is None else None
-        self.link = Link(self.target.channel(), log=self._log, wall=wall, seed=self.place.seed, keys=keys, clock=self.target.clock_s)
+        self._clock = HostClock()
+        wall = self.target.unix_s if self.target.virtual else self._clock
+        self.link = Link(
+            self.target.channel(), log=self._log, wall=wall, seed=self.place.seed, keys=self.place.keys, clock=self.target.clock_s
+        )
         self.pump = Pump(self.link, wall)
         told = self.pump.open()
         self.target.told_board(told.get("board", ""))
@@ -101,7 +102,7 @@ class WetBench:
             self.wait(BOOT_MS)
             self.pump.set_time(round(self.target.unix_s()), 0)
         else:
-            clock.follow(self.link)
+            self._clock.follow(self.link)
         identity = self.pump.identity()
         self.identity = {"firmware": told.get("fw", "?"), "code hash": identity.get("hash", "?"), "board": told.get("board", "?")}
         self._open_balance()
@@ -144,15 +145,21 @@ class WetBench:
     def weigh(self, what: str = "") -> Reading | None:
         """A mean of some readings; None and a word to the person if the balance gives none."""
         try:
-            if self._balance is None:
-                self._balance = open_balance(self._url, clock=self.now_s)
-                self._told("the balance is back")
+            self._balance = self._balance or self._reopened()
             found = mean_of([self._balance.read() for _ in range(REPEATS)])
         except BalanceError as error:
             self._lose(error)
             return None
+        if self._away:
+            self._told("the balance is back")
+            self._away = False
         self._write(found, what)
         return found
+
+    def _reopened(self) -> Balance:
+        if self.simulated is not None and not self.simulated.plugged:
+            raise BalanceGone(f"balance on {self._url}: it is still unplugged")
+        return open_balance(self._url, clock=self.now_s)
 
     def weigh_surely(self, what: str) -> Reading:
         """The same where nothing can go on without it."""
@@ -162,10 +169,12 @@ class WetBench:
         return found
 
     def _lose(self, error: BalanceError) -> None:
-        if self._balance is not None:
+        if not self._away:
             self._told(f"{error} (the run goes on; what is not weighed will be marked so)")
-            self._balance.close()
             self.lost.append(str(error))
+        if self._balance is not None:
+            self._balance.close()
+        self._away = True
         self._lost_s.append(self.now_s())
         self._balance = None
 
@@ -197,16 +206,22 @@ class WetBench:
                 f'the reservoir is declared to hold {fluid}: empty it, fill it with water, and declare that with --fill "18 mL"'
             )
         if supplies.get("fluid") != "none":
-            self.link.command("EMPTY", {})
+            self._command("EMPTY", {})
         given = {"path": "septum", "fluid": "test", "volume": f"{fill_nl}nl", "withdrawn": supplies.get("res", "0nl")}
-        self.link.command("RES:REFILL", given)
+        self._command("RES:REFILL", given)
 
     def left_nl(self) -> int:
         return leading_int(self.pump.stat("supplies").get("res", "0"))
 
     def begin(self, verb: str, **fields: str) -> int:
         """Begin a delivery; gives the ms it will take."""
-        return leading_int(self.link.command(verb, fields).get("time", "0"))
+        return leading_int(self._command(verb, fields).get("time", "0"))
+
+    def _command(self, verb: str, fields: dict[str, str]) -> dict[str, str]:
+        """Dated by the pump's clock where that is a simulated one, which may run fast."""
+        if not self.target.virtual:
+            self._clock.follow(self.link)
+        return self.link.command(verb, fields)
 
     def deliver(self, verb: str, **fields: str) -> int:
         """A delivery to its end; gives the steps it made. BenchError if it did not end whole."""

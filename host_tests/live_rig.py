@@ -15,7 +15,7 @@ from pathlib import Path
 from hil.oracle.program import flat_lines
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 120.0  # on a machine that has much else to do
+PATIENCE_S = 300.0  # on a machine that has much else to do
 
 SUPPLIES = (
     "fluid=drug res=17000000nl usable=16500000nl capacity=20000000nl\r\nthreshold=2000000nl conc=2000mcg/ml lot=\"B-1\" expiry=2028-06-30"
@@ -109,6 +109,7 @@ def process(*words: str, until: str) -> Iterator[tuple[subprocess.Popen[str], st
             yield running, found[0]
         finally:
             running.terminate()
+            running.communicate()
 
 
 def served(link: Path, *words: str) -> object:

@@ -17,6 +17,7 @@ import pytest
 
 from hil import cli
 from hil.channel import open_serial
+from hil.weighing import Weighed, Weighing
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = """
@@ -218,3 +219,24 @@ def test_a_line_that_goes_away_in_mid_run_is_exit_2_and_keeps_what_was_measured(
     code, found = run(tmp_path, written(tmp_path, "60 s", "1 s"), "--target", path)
     assert (code, found["verdict"]) == (2, "unusable")
     assert found["expected_nl"] > 0 and len((tmp_path / "out" / "timeseries.csv").read_text().splitlines()) > 2
+
+
+def test_a_balance_unplugged_in_mid_run_is_marked_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered = Weighing.delivered
+    asked: list[int] = []
+
+    def unplugged(weighing: Weighing) -> Weighed:
+        asked.append(1)
+        if len(asked) == 4:
+            weighing._balance.close()
+        return delivered(weighing)
+
+    monkeypatch.setattr(Weighing, "delivered", unplugged)
+    code, found = run(tmp_path, written(tmp_path, "60 min"))
+    row = next(m for m in found["measurements"] if m["name"] == "balance against motion witness")
+    assert (code, found["verdict"], row["verdict"], row["value"]) == (0, "passed", "not measured", None)
+    assert "went away" in row["missing"] and found["balance_lost"] == row["missing"] and len(asked) == 4
+    series = (tmp_path / "out" / "timeseries.csv").read_text().splitlines()
+    column = series[0].split(",").index("balance_nl")
+    weighed = [line.split(",")[column] != "" for line in series[1:]]
+    assert weighed[:3] == [True] * 3 and not any(weighed[3:])  # what was measured is kept

@@ -31,6 +31,8 @@ from tools.flashing.device import Device
 from tools.flashing.install import Installer
 from tools.flashing.payload import compile_board, pack
 from tools.flashing.prompt import Gone, SerialPrompt
+from tools.image import build
+from tools.pico_bench import PicoBench
 
 pytestmark = pytest.mark.emulated
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +41,7 @@ FROZEN = ROOT / "boards" / "pico" / "manifest.py"
 MPY = 4870  # sys.implementation._mpy of a Pico with MicroPython 1.25
 BLOCKS = 352
 EXCHANGES_OF_MOST_FILES = 245  # of 326; the last are the comparison of all files and the switch
+LEAST_HEAP = 24 * 1024  # what a turn, a frame of 512 bytes and its reply, and a program being staged take, several times over
 MIDNIGHT = 1_809_302_400  # unix seconds of 2027-05-03 00:00
 PATIENT = Patience(60.0, 2, 30.0)
 OURS_S = 1200  # 3 s of the chip's time, in which it loads the firmware from files, have taken 150 s of ours
@@ -101,9 +104,25 @@ def test_flash_py_goes_on_with_an_installation_that_was_broken_off_and_the_new_f
         sent, kept = map(int, told.groups())
         assert sent + kept == len(new.files) and 1 <= sent <= 8
         assert f"hash={new.content}" in done.stdout
-        assert "self-test storage=pass program=pass battery=pass witness=pass" in done.stdout
+        assert "self-test storage=pass program=pass clock=pass engine=pass witness=pass battery=pass" in done.stdout
         assert "DEFAULT key" in done.stdout
         print(done.stdout)
+
+
+@pytest.mark.slow
+def test_loaded_from_files_the_firmware_leaves_room_to_run(new, tmp_path):
+    files = filesystem(tmp_path, new)
+    with LfsBoard(tmp_path / "flash.img") as prompt:
+        Device(prompt).remove("/main.py")  # the prompt stays free
+    pico = PicoBench(build(BARE))
+    start = pico.chip.board.layout.fs_start
+    pico.chip.mcu.flash[start : start + len(files)] = (tmp_path / "flash.img").read_bytes()
+    pico.start()
+    measure = (ROOT / "tools" / "micropython" / "measure_turn.py").read_text("utf-8")
+    said = pico.execute(f"import sys\nsys.path.insert(0, {new.folder!r})\n{measure}")
+    free = int(re.search(r"free_heap (\d+) B", said)[1])
+    print(f"heap free while the firmware runs, loaded from files: {free // 1024} KB (EMULATED)")
+    assert free >= LEAST_HEAP
 
 
 class FallingPrompt(SerialPrompt):

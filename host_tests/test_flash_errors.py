@@ -1,11 +1,13 @@
 """What can go wrong with flashing is told in a sentence or two with what to do next, exit 2, no traceback, and the board stays usable."""
 
+import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
 import threading
+import time
 import tty
 from argparse import Namespace
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from flash_rig import LfsBoard, boot, firmware, formatted, install, micropython
 
+from hil.errors import LinkError
 from tools import flash
 from tools.firmware_files import Module
 from tools.flashing import FlashError, payload, prompt, pump
@@ -55,7 +58,7 @@ def test_several_boards_are_listed_with_the_option_that_chooses():
 @pytest.mark.parametrize("board", KINDS)
 def test_a_board_of_each_kind_is_taken_for_what_it_is_and_for_no_other(board):
     kind = KINDS[board]
-    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    facts = Facts("micropython", kind.least, kind.platform, f"Some board with {kind.chip}", 0x1306, "")
     check_board(board, facts)
     for other in set(KINDS) - {board}:
         with pytest.raises(FlashError, match=f"not a {other} .*say --board {board}"):
@@ -76,8 +79,11 @@ def test_a_board_that_will_not_do_is_told_what_it_is(change, words):
         check_board("pico", Facts(**{**vars(GOOD), **change}))
 
 
-def test_the_least_version_itself_is_new_enough():
-    check_board("pico", GOOD)
+def test_an_esp32_needs_the_micropython_that_counts_pulses():
+    kind = KINDS["esp32"]
+    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    with pytest.raises(FlashError, match=r"1\.25\.0 is too old, 1\.26\.0 or newer"):
+        check_board("esp32", facts)
 
 
 def test_a_board_that_cannot_be_flashed_is_named_with_those_that_can():
@@ -293,11 +299,132 @@ def test_a_device_that_is_no_micropython_is_told_with_its_own_words(answer, word
     assert words in done.stderr and "is it another device?" in done.stderr and "Traceback" not in done.stderr
 
 
+class Talker:
+    """A raw prompt on a pty that answers every script with the same bytes: output, 0x04, errors, 0x04."""
+
+    def __init__(self, answer):
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self._answer = answer
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        heard = b""
+        while data := os.read(self.master, 5000):
+            heard += data
+            says_of = {b"\x05A\x01": b"R\x00", b"\x01": b"raw REPL; CTRL-B to exit\r\n>", b"\x04": b"OK" + self._answer + b">"}
+            for mark, says in says_of.items():
+                if mark in heard:
+                    os.write(self.master, says)
+                    heard = b""
+                    break
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (b"hello\x04\x04", "'hello', which is no answer"),
+        (b"\xff\xfe\x04\x04", "which is no answer"),
+        (b"(1, 2)\x04\x04", "no MicroPython that can be flashed"),
+        (b"('micropython', None, 'rp2', 7, 'x', 3)\x04\x04", "no MicroPython that can be flashed"),
+        (b"\x04MemoryError: memory allocation failed\r\n\x04", "the board said: MemoryError"),
+        (b"\x04\r\n\x04", "an error without a word"),
+    ],
+)
+def test_a_board_that_answers_nonsense_is_told_in_a_sentence(answer, words):
+    with pytest.raises(FlashError, match=words), contextlib.closing(prompt.SerialPrompt(Talker(answer).port)) as found:
+        Device(found).facts()
+
+
+def test_a_device_that_never_stops_talking_is_given_up(monkeypatch):
+    monkeypatch.setattr(prompt, "ENTER_S", 0.5)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    ended = threading.Event()
+
+    def flood():
+        while not ended.is_set():
+            os.write(master, bytes(range(256)))
+
+    threading.Thread(target=flood, daemon=True).start()
+    try:
+        with pytest.raises(Gone, match="could not enter raw repl"):
+            prompt.SerialPrompt(os.ttyname(slave))
+    finally:
+        ended.set()
+        os.read(slave, 65536)
+
+
+@pytest.mark.parametrize("name", ["main.py", "main.py.new", "main.py/x", "fw-0123456789abcdef"])
+def test_a_folder_or_a_file_where_another_is_expected_never_ends_in_a_traceback(board, name):
+    with LfsBoard(board) as on_board:
+        device = Device(on_board)
+        if name.startswith("fw-"):
+            device.write(f"/{name}", b"a file")
+        else:
+            device.do(f"_dirs('/{name}/x')")
+        with contextlib.suppress(FlashError):
+            install(on_board, firmware(1))
+
+
+class Answers:
+    """A link to a pump whose SELF? answers these, one after the other; the last again and again."""
+
+    def __init__(self, *tests):
+        self._tests = list(tests)
+
+    def ask(self, verb):
+        if verb != "SELF?":
+            return {"hash": "h", "key": "default"}
+        return self._tests.pop(0) if len(self._tests) > 1 else self._tests[0]
+
+    def command(self, verb, fields):
+        pass
+
+
+def test_the_self_test_is_waited_for_and_each_part_that_is_not_good_is_named(monkeypatch):
+    monkeypatch.setattr(pump.time, "sleep", lambda s: None)
+    waits, passed = {"code": "wait", "tone": "none", "code_ago": "0s"}, {"code": "pass", "tone": "none", "code_ago": "1s"}
+    assert pump.check_started(Answers(waits, waits, passed), "h", 0, 0).self_test == {"code": "pass", "tone": "none"}
+    with pytest.raises(FlashError, match=r"self-test says code=FAIL storage=damaged:"):
+        pump.check_started(Answers(waits, {"code": "FAIL", "storage": "damaged", "tone": "none"}), "h", 0, 0)
+    with pytest.raises(FlashError, match=r"self-test says code=wait:"):
+        pump.check_started(Answers(waits), "h", 0, 0, 0.0)
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/tmp"])
+def test_a_path_that_is_no_serial_port_is_told_so(path):
+    with pytest.raises(LinkError, match="is no serial port"):
+        pump.listen(path)
+
+
+@pytest.mark.parametrize("patience", ["nan", "-3", "0", "x", "1e9"])
+def test_a_patience_that_is_no_time_is_refused(patience):
+    done = run_flash("--board", "pico", "--port", "/dev/null", "--patience", patience)
+    assert done.returncode == 2 and "invalid seconds value" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_doseloop_on_another_board_is_left_alone():
     somebody = Somebody(b"maker=doseloop fw=0.1.0 board=pico2 uid=0 hash=0123456789abcdef git=none\r\n")
     done = run_flash("--board", "pico", "--port", somebody.port)
     assert done.returncode == 2
     assert "this is a doseloop on 'pico2', not on pico: say --board pico2" in done.stderr
+
+
+def test_an_answer_that_comes_in_pieces_is_heard_whole():
+    """A packet of USB ends anywhere, also within the hash."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+
+    def serve():
+        os.read(master, 1000)
+        for piece in (b"maker=doseloop fw=0.1.0 board=pico hash=01", b"23456789abcdef git=none\r\n"):
+            os.write(master, piece)
+            time.sleep(0.3)  # longer than a read waits
+
+    threading.Thread(target=serve, daemon=True).start()
+    assert pump.listen(os.ttyname(slave), 600).fields["hash"] == "0123456789abcdef"
 
 
 class FakePrompt:

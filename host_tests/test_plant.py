@@ -83,10 +83,19 @@ def test_a_boot_starts_the_count_anew_and_the_witness_goes_on():
     assert len(rig.edges_us()) == 3200
 
 
-@pytest.mark.parametrize("lease", [(-1, 0, 5), (1, -1, 5), (1, 0, 0)])
+@pytest.mark.parametrize("lease", [(-1, 0, 5), (1, -1, 5), (2, 0, 0)])
 def test_a_lease_no_engine_can_run_is_an_error(lease):
     with pytest.raises(LeaseError):
         Rig().put(*lease)
+
+
+def test_a_pulse_that_is_owed_comes_at_once_and_those_after_it_in_their_time():
+    rig = Rig()
+    rig.feed(10_000)
+    rig.put(1, 0, 0)
+    rig.put(2, 0, 1000)
+    rig.advance_to(5000)
+    assert list(rig.edges_us()) == [0, 1000, 2000]
 
 
 def test_time_never_runs_backward():
@@ -287,6 +296,7 @@ def test_every_fault_begins_and_ends_and_has_words_for_a_person():
         "mv": 1,
         "celsius": 41,
         "ppm": 3,
+        "seconds": 60,
     }
     for name, fault in FAULTS.items():
         rig = Rig()

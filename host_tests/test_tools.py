@@ -1,8 +1,8 @@
 """The tools that judge or build: what they let through, and what they make."""
 
 import ast
-import re
 import hashlib
+import re
 import struct
 import subprocess
 import sys

@@ -151,7 +151,7 @@ def main() -> int:
     except ImageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    total, unlike = 0, []
+    total, unlike, began = 0, [], time.monotonic()
     for section in options.sections or SECTIONS:
         count = counts[section] if options.share is None else SECTIONS[section] * options.share // 100
         try:
@@ -164,7 +164,7 @@ def main() -> int:
         seconds = f"CPython {here.seconds:.1f} s, {options.other} {there.seconds:.1f} s"
         print(f"{section:<12} {here.count:>6}  {here.digest[:32]}  {seconds}", flush=True)
     failed = f"; UNLIKE: {', '.join(unlike)}" if unlike else ""
-    print(f"{total} answers equal on CPython and MicroPython ({NAMES[options.other]}){failed}")
+    print(f"{total} answers equal on CPython and MicroPython ({NAMES[options.other]}){failed}; {time.monotonic() - began:.0f} s in all")
     return 1 if unlike else 0
 
 

@@ -36,6 +36,9 @@ except ImportError as error:
     sys.exit(2)
 
 
+MOST_PATIENCE_S = 86_400
+
+
 def say(text: str) -> None:
     print(text, flush=True)
 
@@ -115,7 +118,7 @@ def finish(port: str, keys: dict[str, bytes], payload: Payload, patience_s: floa
     link = pump.greet(port, keys, patience_s)
     try:
         offset_min = int((datetime.now().astimezone().utcoffset() or datetime.min - datetime.min).total_seconds() // 60)
-        greeting = pump.check_started(link, payload.content, int(time.time()), offset_min)
+        greeting = pump.check_started(link, payload.content, int(time.time()), offset_min, patience_s)
     finally:
         link.channel.close()
     say("*IDN? " + " ".join(f"{name}={value}" for name, value in greeting.identity.items()))
@@ -126,6 +129,13 @@ def finish(port: str, keys: dict[str, bytes], payload: Payload, patience_s: floa
     say(f"next: wire it by boards/{greeting.identity['board']}/README.md; then python -m serial.tools.miniterm --eol LF {port}: type STAT?")
 
 
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= MOST_PATIENCE_S:
+        raise ValueError(text)
+    return value
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = ", ".join(name for name in KINDS if name in firmware_files.board_names())
@@ -133,7 +143,8 @@ def main() -> int:
     parser.add_argument("--port", help="serial port or pyserial URL; needed only if several boards could be meant")
     parser.add_argument("--key-file", type=Path, help="keys the board has, or is to be given (python -m hil key make makes them)")
     parser.add_argument("--replace-main", action="store_true", help="replace another's main.py (it is kept under another name)")
-    parser.add_argument("--patience", type=float, default=pump.BACK_S, help="seconds in which a board is back from a reset (%(default).0f)")
+    back = "seconds until a board is back from a reset (%(default).0f)"
+    parser.add_argument("--patience", type=seconds, default=pump.BACK_S, metavar="S", help=back)
     try:
         flash(parser.parse_args())
     except (FlashError, BenchError, firmware_files.FilesError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("firmware", "boards", "hil", "host_tests", "tools", "pyproject.toml")
-KINDS = (".py", ".toml", ".j2", ".css", ".html")
+KINDS = (".py", ".toml", ".j2", ".css", ".html", ".js")
 # What is traced, not what is tested: no test's outcome depends on it.
 LEFT_OUT = ("host_tests/requirements.toml",)
 

@@ -266,7 +266,7 @@ class Dosing:
         return not self._anchors
 
     def drop_plan(self):
-        """A plan that is damaged is not asked what fell due: what was made is, and the program goes on from now (R-ALM-8). No extra runs."""
+        """A damaged plan is not asked what fell due: what was made is, and the program goes on from now (R-ALM-8). No extra runs."""
         made = self._hal.revoke()
         self.reserved += self.commanded - made
         self.commanded = made

@@ -62,8 +62,7 @@ class Piece:
             self._plan_pulses(span_ms * 1000 * den, num, span_ms * 1000 * (den - remainder), most_pulses, lease_us)
 
     def _plan_pulses(self, period_num, num, first_num, most_pulses, lease_us):
-        # A step that is owed already is made at once, but not with a period of 0, which no engine can run.
-        self._add_legs(1, 1, first_num if first_num > 0 else _SHORTEST_US * num, num, lease_us)
+        self._add_legs(1, 1, max(first_num, 0), num, lease_us)
         period_us = period_num // num
         group = min(most_pulses, max(1, period_us // _EARLY_PART), max(1, lease_us // (period_us + 1)))
         rest = self.pulses - 1

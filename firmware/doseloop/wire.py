@@ -16,7 +16,7 @@ from doseloop.units import Refusal, const
 PROTO = const(1)
 
 _LAST_SEQ = const(9999)
-_READ_BYTES = const(128)  # of input a turn: two packets of USB
+_READ_BYTES = const(256)  # of input a turn: four packets of USB, so that a frame of 200 bytes takes one turn (10 ms on a Pico)
 _QUEUE_BYTES = const(2048)  # of output waiting; beyond it answers are dropped (the host asks again)
 _EVENT_BYTES = const(1024)  # beyond it events are dropped: answers keep the rest
 
@@ -66,18 +66,17 @@ class Wire:
     # ---- a turn of the loop
 
     def turn(self):
-        """Send; then take at most 128 bytes, or do the one line that is complete. True if there may be more to do at once."""
+        """Send; take at most 256 bytes, and do the line that ends among them. True if there may be more to do at once."""
         busy = self._flush() if self._queue else False
-        if self._reader.ended:
-            self._line(self._reader.take())
-            self._flush()
-            return True
         if self._pos == self._end:
             self._pos = 0
             self._end = self._serial.read(self._chunk) or 0
             if not self._end:
                 return busy
         self._pos = self._reader.feed(self._chunk, self._pos, self._end)
+        if self._reader.ended:
+            self._line(self._reader.take())
+            self._flush()
         return True
 
     def waiting(self):

@@ -100,6 +100,6 @@ def _findings(rate_hz: float, noise_g: float, surely_g_h: float, stable: float) 
 def last_digit(masses_g: list[float]) -> float:
     """The resolution that readings show: the coarsest decimal step they all are multiples of; 1 ug if none is."""
     for digit in (0.1, 0.01, 0.001, 0.0001, 0.00001):
-        if all(abs(m / digit - round(m / digit)) < 1e-3 for m in masses_g):
+        if all(abs(m / digit - round(m / digit)) < 1e-6 for m in masses_g):
             return digit
     return 1e-6

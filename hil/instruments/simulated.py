@@ -164,6 +164,11 @@ class SimulatedBalance:
         """Names of faults in force (see Scale); put them in, take them out."""
         return self.scale.faults
 
+    @property
+    def plugged(self) -> bool:
+        """The cable is on; once off, its path may belong to somebody else."""
+        return self._thread.is_alive()
+
     def unplug(self) -> None:
         """The cable comes off: the line is gone for whoever has it open."""
         self.close()

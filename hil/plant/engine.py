@@ -54,7 +54,7 @@ class _Lease:
         """Pulses of this lease at or before us."""
         if us >= self.end_us:
             return self.n
-        return max(0, us - self.wait_end_us) // self.period_us if self.n else 0
+        return max(0, us - self.wait_end_us) // self.period_us if self.period_us else 0
 
 
 class StepEngine:
@@ -91,11 +91,11 @@ class StepEngine:
     def rate_hz(self) -> float:
         """Pulses a second at this instant."""
         lease = self._queue[0] if self._queue else None
-        return 1e6 / lease.period_us if lease and lease.n and self.now_us >= lease.wait_end_us else 0.0
+        return 1e6 / lease.period_us if lease and lease.period_us and self.now_us >= lease.wait_end_us else 0.0
 
     def put(self, n: int, gap_us: int, period_us: int) -> None:
-        """Queue a lease behind the others; an idle engine starts it now."""
-        if n < 0 or gap_us < 0 or period_us < 0 or (n and not period_us):
+        """Queue a lease behind the others; an idle engine starts it now. One pulse without a period is owed, and comes at once."""
+        if n < 0 or gap_us < 0 or period_us < 0 or (n > 1 and not period_us):
             raise LeaseError(f"no engine can run the lease n={n} gap={gap_us} us period={period_us} us")
         self._queue.append(_Lease(self.end_us, n, gap_us, period_us))
         self.queued += n

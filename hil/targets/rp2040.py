@@ -176,6 +176,7 @@ class Chip(BaseDevice):  # type: ignore[misc, unused-ignore] # without rp2040py 
         correct(self.mcu, usb_poll_us)
         self.hear: Callable[[bytes], None] = lambda data: None
         self.told_reset: Callable[[Any], None] = lambda cause: None
+        self.told_flash: Callable[[bytes], None] = lambda command: None  # of each erase and page, before it is done
         self.feed: Callable[[], None] = lambda: None  # asked often: what came for the line meanwhile
         self.hung = False
         self._flash = flash
@@ -263,8 +264,11 @@ class Chip(BaseDevice):  # type: ignore[misc, unused-ignore] # without rp2040py 
         """An erase or a page takes its time, and code that runs from flash has to wait for it."""
         ssi = self.mcu.ssi
         command, enabled = bytes(ssi._tx_buffer), ssi._write_enabled
+        writes = enabled and len(command) >= 4 and command[0] in (*ERASES, PROGRAM)
+        if writes:
+            self.told_flash(command)
         self._apply()
-        if enabled and len(command) >= 4 and command[0] in (*ERASES, PROGRAM):
+        if writes:
             took_ms = self._flash.erase_ms if command[0] in ERASES else self._flash.page_ms
             if took_ms:
                 self._busy_until_ns = self.now_ns + int(took_ms * 1e6)

@@ -2,6 +2,7 @@
 
 A call is (name, arguments ...): a method of the hal, or one of these. `wait` ms as the controller's loop waits; `busy` ms in which it
 never idles; `nap` ms, the same asleep; `fill` n gap_us period_us most: leases for as long as room() says so. One answer a call.
+`look`: the word code_check() ends with, and ms of its longest slice; `name_code` hash: what the unix port is to compare with.
 """
 
 import time
@@ -34,8 +35,25 @@ def fill(hal, n, gap_us, period_us, most):
     return count
 
 
+def look(hal):
+    longest, before = 0, hal.ticks_ms()
+    for word in hal.code_check():
+        now = hal.ticks_ms()
+        longest, before = max(longest, (now - before) & 0x3FFFFFFF), now
+        if word:
+            break
+    return [word, longest]
+
+
+def name_code(hal, code):
+    """On the unix port: what the code's hash is to be, "": what it is."""
+    import os
+
+    os.putenv("DOSELOOP_CODE", code or hal.code_hash())
+
+
 def run(hal, calls):
-    own = {"wait": wait, "busy": busy, "nap": nap, "fill": fill}
+    own = {"wait": wait, "busy": busy, "nap": nap, "fill": fill, "look": look, "name_code": name_code}
     answers = []
     for call in calls:
         name = call[0]

@@ -7,6 +7,7 @@ from rigs import intervals
 
 MS = 1000
 TICKS = 1 << 30
+CODE_SLICE_MS = 8  # some 5 ms of SHA-256, and what else the loop does meanwhile
 SLOW_DEADLINE_MS = 300  # an enable held by software is looked at this often at least
 
 
@@ -233,6 +234,23 @@ def without_a_guard_an_open_port_cuts_nothing(rig):
     assert not rig.enabled(), "a port that is open already cuts at once"
 
 
+def the_code_that_runs_is_compared_with_what_was_built_in_short_slices(rig):
+    rig.prepare_code()
+    word, longest_ms = rig.look_at_code()
+    assert word == "pass"
+    assert longest_ms <= CODE_SLICE_MS
+    rig.spoil_code()
+    assert rig.look_at_code()[0] == "FAIL"
+
+
+def a_converter_that_stands_is_told_where_the_board_can_tell(rig):
+    sound, heard = rig.run(("probe", "converter"), ("probe", "buzzer"))
+    assert sound in (True, None) and heard in (True, None)
+    rig.stick_converter()
+    rig.wait(1)
+    assert rig.run(("probe", "converter")) == [None if sound is None else False]
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -258,6 +276,8 @@ CASES = {
         a_broken_wire_of_the_port_switch_reads_open,
         an_open_port_cuts_a_guarded_motor_off_until_the_guard_is_lifted,
         without_a_guard_an_open_port_cuts_nothing,
+        the_code_that_runs_is_compared_with_what_was_built_in_short_slices,
+        a_converter_that_stands_is_told_where_the_board_can_tell,
     )
 }
 NEAR_WRAP = {"ticks_wrap"}  # cases that begin shortly before the ticks wrap

@@ -12,6 +12,8 @@ from unittest.mock import patch
 
 import agent
 
+from tools.flashing.payload import pack
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
 ANSWER_MS = 100  # virtual, beyond what the calls wait
@@ -55,6 +57,10 @@ class FamilyRig:
 
     def wait(self, ms):
         self.run(("wait", ms))
+
+    def look_at_code(self):
+        """[word, ms of the longest slice]"""
+        return self.run(("look",))[0]
 
     def close(self):
         pass
@@ -109,6 +115,15 @@ class UnixRig(FamilyRig):
 
     def break_port_wire(self):
         self.target.rig.port.unreadable = True
+
+    def prepare_code(self):
+        self.run(("name_code", ""))
+
+    def spoil_code(self):
+        self.run(("name_code", "0" * 16))
+
+    def stick_converter(self):
+        self.target.rig.fault("converter_stuck")
 
     def close(self):
         self.target.close()
@@ -175,6 +190,26 @@ class PicoRig(FamilyRig):
         pulls_up = self._exec(f"print(machine.mem32[0x4001C004 + 4 * {self.board['port_pin']}] >> 3 & 1)").strip() == "1"
         self.device.mcu.gpio[self.board["port_pin"]].set_input_value(pulls_up)
 
+    def prepare_code(self):
+        self.spoilt_at = None
+
+    def spoil_code(self):
+        """One bit, in a text that nobody reads now."""
+        flash = self.device.mcu.flash
+        self.spoilt_at = bytes(flash).index(b"bench rig, no medical device")
+        flash[self.spoilt_at] ^= 1
+
+    def stick_converter(self):
+        self.was = self.device.mcu.adc.channel_values
+        self.device.mcu.adc.channel_values = [4095] * 5
+
+    def close(self):
+        """The chip is the next case's too."""
+        if getattr(self, "spoilt_at", None) is not None:
+            self.device.mcu.flash[self.spoilt_at] ^= 1
+        if hasattr(self, "was"):
+            self.device.mcu.adc.channel_values = self.was
+
 
 def pico_image():
     """The image whose prompt is free, if it is built already: nobody waits minutes for a toolchain unasked."""
@@ -204,6 +239,7 @@ class FakeRig(FamilyRig):
     files = ()
 
     def __init__(self, tmp, near_wrap=False, mutate=None, **chip):
+        self.tmp = tmp
         self.board = dict(board_of(self.board_name), journal_folder=str(tmp / "journal"))
         self.slack_us = self.board["step_jitter_us"]
         if near_wrap:
@@ -228,6 +264,22 @@ class FakeRig(FamilyRig):
 
     def break_port_wire(self):
         self.chip.apply(self.board["port_pin"], None)
+
+    def prepare_code(self):
+        """Files as tools/flash.py leaves them."""
+        made = pack({"main.mpy": b"\x00" * 9000, "board.mpy": b"pins"}, "0" * 16, str(self.tmp))
+        for name, data in made.files.items():
+            path = Path(made.folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        self.hal.code_folder = made.folder
+
+    def spoil_code(self):
+        path = Path(self.hal.code_folder, "main.mpy")
+        path.write_bytes(b"\x00" * 8999 + b"\x01")
+
+    def stick_converter(self):
+        pass  # the fakes' converter has one channel, and these hals do not ask
 
 
 class Esp32Rig(FakeRig):

@@ -1,4 +1,4 @@
-"""hal.py's contract over exact virtual time: a board that keeps exact account and has real hardware's bad habits. Runs on MicroPython too."""
+"""hal.py's contract over exact virtual time: a board with exact account and real hardware's bad habits. Runs on MicroPython too."""
 
 TICKS = 1 << 30
 START_UNIX = 1_809_302_400  # 2027-05-03 00:00, a Monday

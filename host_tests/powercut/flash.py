@@ -75,7 +75,7 @@ class Flash:
         if how == "flip":
             torn = bytearray(new)
             torn[changed[0] + random(changed[-1] - changed[0] + 1)] ^= 1 << random(8)
-        elif len(new) == PAGE and random(2):
+        elif random(2):
             middle = changed[0] + (changed[-1] - changed[0] + 1) // 2
             torn = new[:middle] + old[middle:]
         else:

@@ -10,6 +10,7 @@ RESERVATION_NL = 10_000
 KEPT = {"log": 1000, "acct": 700}  # R-MON-2; DESIGN
 RUN_MS = 30_000
 DAY_S = 86_400
+LOOKED_BACK = 40  # log lines of a start, at most
 
 
 class Cut:
@@ -111,9 +112,12 @@ def _account(pump, cut, found):
 
 
 def _is_logged(pump, *words):
-    texts = [payload.decode() for _, kind, _, _, payload in pump.keeper.journal.records("log", max(1, pump.keeper.journal.newest("log")[0] - 40))
-             if kind == records.RESET]  # fmt: skip
-    return any([word in text for text in texts for word in words])
+    journal = pump.keeper.journal
+    for _, kind, _, _, payload in journal.records("log", max(1, journal.newest("log")[0] - LOOKED_BACK)):
+        for word in words:
+            if kind == records.RESET and word in payload.decode():
+                return True
+    return False
 
 
 def _deliveries(pump, cut, now, found):
@@ -181,7 +185,7 @@ def _compare(stream, journal, written, coming, own, found):
         record = (kind, elapsed, wall, bytes(payload))
         if seq >= first and record not in (written.get(seq), coming.get(seq), own.get(seq)):
             found.append("record %s %d is none that was written" % (stream, seq))
-        if seq in own and record == own[seq] or seq not in own:
+        if (seq in own and record == own[seq]) or seq not in own:
             missing.pop(seq, None)
     for seq in missing:
         found.append("record %s %d is lost" % (stream, seq))

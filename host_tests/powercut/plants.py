@@ -1,6 +1,5 @@
 """Bugs put in on purpose, so that the campaign is seen to find them."""
 
-
 from doseloop import journal, keeper, region, store
 
 
@@ -57,20 +56,6 @@ def sample_after():
     keeper.Keeper.sample = sample
 
 
-def half_erased_is_used():
-    """A block is taken for clean by its first bytes, whether its erase has ended or not."""
-    usual = region.RegionStore._look
-
-    def look(self, block, head, found):
-        if head[8:] == b"\xff" * 56 and head[:8] != b"\xff" * 8:
-            self._clean.append(block)
-        else:
-            usual(self, block, head, found)
-
-    region.RegionStore._look = look
-    region.RegionStore._suspect = lambda self, block: None
-
-
 def unsynced():
     """A record is kept in memory until the next one comes."""
     usual = journal._Stream._write
@@ -85,4 +70,4 @@ def unsynced():
     journal._Stream._write = write
 
 
-PLANTS = {call.__name__: call for call in (reply_first, old_goes_first, torn_is_used_again, sample_after, half_erased_is_used, unsynced)}
+PLANTS = {call.__name__: call for call in (reply_first, old_goes_first, torn_is_used_again, sample_after, unsynced)}

@@ -3,11 +3,12 @@
 import binascii
 
 import vfs
+from fakes.board import START_UNIX, FakeBoard
+
 from doseloop import auth, boot, controller, keeper
 from doseloop.commands import VERBS
 from doseloop.region import RegionStore
 from doseloop.store import FileStore
-from fakes.board import START_UNIX, FakeBoard
 
 STORES = {"region": 64, "files": 96}  # blocks
 _MOUNT = "/powercut"
@@ -58,6 +59,8 @@ class Board(FakeBoard):
 
 
 class Rig:
+    service_key = auth.default_key("service")  # what the host holds
+
     def __init__(self, kind, flash, us=0, ticks_start=777, cause=1):
         self.kind = kind
         self.flash = flash
@@ -66,7 +69,7 @@ class Rig:
         self.turned = lambda: None
         self._seq = 0
         self._ids = 0x1000
-        self._sess = None
+        self.session = None
 
     def boot(self):
         self.controller = controller.Controller(self.hal)
@@ -95,8 +98,8 @@ class Rig:
 
     def connect(self):
         fields = self._reply(b">0000 HELLO")[1]
-        self._seq, self._sess, nonce = 0, fields["sess"], fields["nonce"]
-        proof = auth.mac_text(auth.default_key("service"), (nonce + "service").encode())
+        self._seq, self.session, nonce = 0, fields["sess"], fields["nonce"]
+        proof = auth.mac_text(self.service_key, (nonce + "service").encode())
         self.do("AUTH", role="service", mac=proof)
         return self
 
@@ -113,10 +116,10 @@ class Rig:
             fields["id"] = "%08x" % self._ids
         if "at" in spec:
             fields["at"], fields["ttl"] = "%ds" % self.unix(), "30s"
-        pairs = [(name.rstrip("_"), value) for name, value in fields.items() if name != "mac"] + [("sess", self._sess)]
+        pairs = [(name.rstrip("_"), value) for name, value in fields.items() if name != "mac"] + [("sess", self.session)]
         self._seq += 1
         body = (">%04d %s " % (self._seq, verb) + " ".join(["%s=%s" % pair for pair in pairs])).encode()
-        mac = fields.get("mac") or auth.mac_text(auth.default_key("service"), self._sess.encode() + body)
+        mac = fields.get("mac") or auth.mac_text(self.service_key, self.session.encode() + body)
         return self._reply(body + b" mac=" + mac.encode())
 
     def do(self, verb, **fields):

@@ -1,7 +1,7 @@
 """Use: micropython run.py STORE FIRST COUNT STRIDE SECONDS [PLANT]: cuts at every STRIDEth operation of the story, from FIRST on.
 
-STORE: files or region. SECONDS: for each start after a cut, so many further cuts in it. Prints `ops N` (the story's), `cuts N` as it goes, a line
-`FAULT ...` for each thing that is wrong, and at last `end CUTS FAULTS TORN`.
+STORE: files or region. SECONDS: for each start after a cut, so many further cuts in it. Prints `ops N` (the story's), `cuts N` as it
+goes, a line `FAULT ...` for each thing that is wrong, and at last `end CUTS FAULTS TORN`.
 """
 
 import sys
@@ -19,8 +19,9 @@ _PLACE = 64
 
 
 class Campaign:
-    def __init__(self, kind, seconds):
+    def __init__(self, kind, seconds, plant=lambda: None):
         self.kind = kind
+        self.plant = plant
         self.seconds = seconds
         self.cuts = self.faults = self.torn = 0
 
@@ -32,6 +33,7 @@ class Campaign:
         self.image = flash.image()
         self.told = Told(flash)
         follow(rig, self.told)
+        self.plant()
         story.tell(rig)
         self.ops = flash.ops
         self.told.flash = None
@@ -93,7 +95,7 @@ class Campaign:
 
     def _is_torn(self, flash, n):
         """The cut has left a part of a record: seen on the flash itself, place by place."""
-        if self.kind != "region" or not any([before <= n < after for before, after, _, _, _ in self.told.appends]):
+        if self.kind != "region" or not [each for each in self.told.appends if each[0] <= n < each[1]]:
             return False
         at, new = self.ops[n]
         if len(new) == 4096:
@@ -109,9 +111,7 @@ class Campaign:
 
 
 def main(kind, first, count, stride, seconds, plant=None):
-    if plant:
-        plants.PLANTS[plant]()
-    campaign = Campaign(kind, int(seconds))
+    campaign = Campaign(kind, int(seconds), plants.PLANTS[plant] if plant else lambda: None)
     campaign.record()
     print("ops", len(campaign.ops))
     campaign.run(int(first), int(count), int(stride))

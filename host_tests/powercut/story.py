@@ -1,11 +1,14 @@
 """What the pump goes through before the cuts: every kind of record is written while the operations are counted."""
 
-from doseloop import records
+import binascii
+
+from doseloop import auth, records
 from doseloop.journal import STREAMS
 from powercut.rig import Rig, prepare
 
 MINUTE = 60_000
 BOLUS = {"bolus_volume": "50000nl", "bolus_time": "60s", "bolus_lockout": "3600s", "bolus_allowance": "100000ng"}
+KEYS = (b"s" * 32, b"o" * 32, b"p" * 32)  # the service key, the operator's, and its next
 _PER_FILE = 63
 _SHORT_OF_A_TURN = {"log": 20, "acct": 6}  # records before the ring has turned once more
 
@@ -29,6 +32,8 @@ def begin(kind, flash):
     flash.writing_down = False
     prepare(kind, flash)
     rig = Rig(kind, flash).boot().connect()
+    key(rig, "operator", KEYS[1])
+    key(rig, "service", KEYS[0])
     rig.do("TIME", set="%ds" % rig.unix(), offset="0min")
     calibrate(rig)
     digest = stage(rig, 600_000)
@@ -96,6 +101,17 @@ def commit(rig):
     rig.do("PROG:COMMIT", hash=stage(rig, 540_000), attended="yes", route="intrathecal")
 
 
+def key(rig, role, new):
+    """A role's key is changed by service; it ends the session."""
+    stream = auth.hmac_sha256(rig.service_key, (rig.session + "key " + role).encode())
+    masked = bytes([a ^ b for a, b in zip(new, stream)])
+    check = auth.mac_text(new, (rig.session + "check " + role).encode())
+    rig.do("KEY:SET", role=role, key=binascii.hexlify(masked).decode(), check=check.lower())
+    if role == "service":
+        Rig.service_key = new
+    rig.connect()
+
+
 SCENES = (
     ("basal", lambda rig: rig.advance(20 * MINUTE)),
     ("bolus", lambda rig: bolus(rig, 70_000)),
@@ -103,6 +119,7 @@ SCENES = (
     ("commit", commit),
     ("basal", lambda rig: rig.advance(16 * MINUTE)),
     ("phase", lambda rig: rig.do("THER:PHASE", phase="maintenance")),
+    ("key", lambda rig: key(rig, "operator", KEYS[2])),
     ("clock", lambda rig: rig.do("TIME", set="%ds" % (rig.unix() + 7), offset="60min")),
     ("alarm", port),
     ("upkeep", upkeep),

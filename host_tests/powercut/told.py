@@ -54,12 +54,13 @@ def _told_append(journal, stream, kind, elapsed, wall, payload):
 def _told_save(journal, name, data):
     told, before = Told.now, Told.now.ops()
     _save(journal, name, data)
-    told.saves.append((before, told.ops(), binascii.crc32(data)))
+    if name == "state":
+        told.saves.append((before, told.ops(), binascii.crc32(data)))
 
 
 def _told_load(journal, name):
     data, verdict = _load(journal, name)
-    if Told.now.loaded is None:
+    if name == "state" and Told.now.loaded is None:
         Told.now.loaded = (binascii.crc32(data) if data else None, verdict)
     return data, verdict
 
@@ -79,6 +80,7 @@ def knows(pump):
         "offset": pump.clock.offset_min,
         "imported": pump.imported,
         "observation": pump.observe_until,
+        "operator's key": pump.keys.key("operator"),
         "port alarm": "PORT_OPEN" in [alarm.code for alarm in pump.alarms.active()],
     }
 

@@ -1,4 +1,4 @@
-"""Faults of the device, one after the other, on the simulated pump in virtual time: is each found in time, and does the pump do what it must?
+"""Faults of the device on the simulated pump, in virtual time: is each found in time, and does the pump do what it must?
 
 Use: python -m tools.faults [NAME ...] [--rate usual] [--jobs N] [--out DIR] ; NAME: words a fault's name has. Exit 1: one was not found
 in time, or what the pump did was wrong. DIR gets faults.json and faults.html. SIMULATED: the unix port, the bench's own rig.
@@ -27,8 +27,8 @@ from tools.faults.trial import Finding, run
 ROOT = Path(__file__).resolve().parents[2]
 RATES = ((USUAL, 1), (LOWEST, 2), (HIGHEST, 3))  # each at a seed of its own
 NOT_TOLD = (
-    "Not told: a buzzer that is dead on a board without a microphone (all but the simulated one): SELF? says tone=none, and a person listens"
-    " to ALAR:TEST. A kept clock that jumps while the power is out. A tube that gives less, before its calibration ends or a refill is weighed."
+    "Not told: a dead buzzer on a board without a microphone (all but the simulated one; SELF? says tone=none: a person listens"
+    " to ALAR:TEST); a kept clock that jumps while the power is out; a tube that gives less, before its hours end or a refill is weighed."
 )
 
 
@@ -51,9 +51,7 @@ def attempt(fault: Fault, rate: Rate, seed: int) -> Finding:
 
 def wanted(words: list[str], rates: list[str]) -> list[tuple[Fault, Rate, int]]:
     faults = [fault for fault in TABLE if not words or any(word in fault.name for word in words)]
-    return [
-        (fault, rate, seed) for fault in faults for rate, seed in RATES if rate.name in rates and rate.name in fault.rates
-    ]
+    return [(fault, rate, seed) for fault in faults for rate, seed in RATES if rate.name in rates and rate.name in fault.rates]
 
 
 def line(fault: Fault, findings: list[Finding]) -> list[str]:
@@ -82,7 +80,7 @@ def write(out: Path, rows: list[list[str]], findings: list[Finding]) -> None:
     why = "".join(f"<li>{html.escape(fault.name)}: {html.escape(fault.why)}</li>" for fault in TABLE if fault.why)
     style = "body{font:14px sans-serif;margin:2em}td,th{padding:.2em .6em;text-align:left;border-bottom:1px solid #ccc}"
     (out / "faults.html").write_text(
-        f"<!doctype html><meta charset=utf-8><title>Faults of the device</title><style>{style}</style><h1>Faults of the device (SIMULATED)</h1>"
+        f"<!doctype html><meta charset=utf-8><title>Faults</title><style>{style}</style><h1>Faults of the device (SIMULATED)</h1>"
         f"<table><tr>{head}</tr>{''.join(cells)}</table><h2>Why these pairs</h2><ul>{why}</ul><p>{html.escape(NOT_TOLD)}</p>\n",
         "utf-8",
     )

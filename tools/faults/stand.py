@@ -20,7 +20,7 @@ MIDNIGHT_S = 1_809_302_400  # 2027-05-03 00:00, a Monday
 START_MS = START_MIN * 60_000
 LEAD_MS = 30 * 60_000  # the therapy runs before its fault
 SPREAD_MS = 10 * 60_000  # and up to so much longer, by the seed
-BEFORE_THE_DOG_MS = 200
+BEFORE_THE_DOG_MS = 20  # the report counts little longer than the leases last
 HOSTED_S = 86_400 * 400  # since the last increase
 CAL_HOURS = 2
 
@@ -104,7 +104,7 @@ class Stand:
         return None if self.rig.enabled else START_MS + (self.rig.enable_until_us + 1) // 1000
 
     def came_on_ms(self, code: str) -> int:
-        """When the alarm that has_news() told of came on: when it sounded; if another sounded already, by its own word, to the end of the second."""
+        """When the alarm of has_news() came on: when it sounded; if another sounded already, by its own word, to the second's end."""
         if self.sounded_ms:
             return self.sounded_ms
         since_s = leading_int(self.alarms()[code]["since"])

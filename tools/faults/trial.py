@@ -15,7 +15,14 @@ LOOKS = 200  # of the time allowed: how finely the time seen is told
 WATCH_MS, WATCH_STEPS = 600_000, 20  # what follows is watched for the longer of the two
 BOLUS_SETTLES_MS = 12_000  # and the lease that was under way
 CLOCK_LOOK_MS = 70_000  # where the lowest rate follows from another alarm than the first
-REFUSED_FOR_IT = ("ALARM_ACTIVE", "PORT_OPEN", "CLOCK_LOST", "UNCALIBRATED", "STATE", "STALE")  # in the order of refusals all before LOCKOUT
+REFUSED_FOR_IT = (
+    "ALARM_ACTIVE",
+    "PORT_OPEN",
+    "CLOCK_LOST",
+    "UNCALIBRATED",
+    "STATE",
+    "STALE",
+)  # in the order of refusals all before LOCKOUT
 ACTIONS_WITHOUT_MOTION = (table.STOPS, table.WITHHELD)
 
 

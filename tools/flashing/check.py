@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.flashing import FlashError
 from tools.flashing.device import Facts
-from tools.flashing.kinds import KINDS, LEAST_VERSION, Kind, first_step
+from tools.flashing.kinds import KINDS, Kind, first_step
 
 
 def check_board(board: str, facts: Facts) -> None:
@@ -15,8 +15,8 @@ def check_board(board: str, facts: Facts) -> None:
         raise FlashError(f"this board runs {facts.name}, not MicroPython: {first_step(board)}")
     if facts.platform != kind.platform or facts.machine.rpartition(" with ")[2] != kind.chip:
         raise FlashError(f"this is {what}, not a {board} ({kind.chip}){_other(facts)}. Nothing was changed")
-    if facts.version < LEAST_VERSION:
-        least = ".".join(map(str, LEAST_VERSION))
+    if facts.version < kind.least:
+        least = ".".join(map(str, kind.least))
         raise FlashError(f"MicroPython {'.'.join(map(str, facts.version))} is too old, {least} or newer is needed: {first_step(board)}")
 
 

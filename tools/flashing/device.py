@@ -7,6 +7,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+from tools.flashing import FlashError
 from tools.flashing.prompt import Prompt
 
 CHUNK = 1024  # bytes a line
@@ -96,6 +97,18 @@ class Facts:
     frozen: str
 
 
+FORM = (str, tuple, str, str, int, str)
+
+
+def value_of(text: str) -> Any:
+    """What the board printed as a value; FlashError if it is none."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        shown = "".join(char if char.isprintable() else "?" for char in text.strip())[:60]
+        raise FlashError(f"the board answered {shown!r}, which is no answer: is another program on this port, or a bad cable?") from None
+
+
 class Device:
     """root: where the board's files lie ("" or "/flash")."""
 
@@ -105,12 +118,15 @@ class Device:
         self._taught = False
 
     def facts(self) -> Facts:
-        return Facts(*ast.literal_eval(self.prompt.run(FACTS).strip()))
+        found = value_of(self.prompt.run(FACTS))
+        if not (isinstance(found, tuple) and [type(each) for each in found] == list(FORM) and all(type(part) is int for part in found[1])):
+            raise FlashError(f"the board says of itself {str(found)[:100]!r}: this is no MicroPython that can be flashed")
+        return Facts(*found)
 
     def ask(self, expression: str) -> Any:
         """The value of an expression on the board."""
         self._teach()
-        return ast.literal_eval(self.prompt.run(f"print(repr({expression}))").strip())
+        return value_of(self.prompt.run(f"print(repr({expression}))"))
 
     def do(self, code: str) -> None:
         self._teach()

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from tools.firmware_files import board_names
 from tools.flashing import FlashError
 
-LEAST_VERSION = (1, 25, 0)
-
 RASPBERRY_PI = 0x2E8A
 ESPRESSIF = 0x303A
 # Makers of USB serial chips on boards that have none of their own: Silicon Labs, WCH, FTDI.
@@ -20,7 +18,7 @@ MICROPYTHON_STM32 = 0xF055
 class Kind:
     """platform: sys.platform. chip: how the machine's name ends, after "with ". usb: makers of its port. root: where its files lie.
 
-    first: how a bare board gets MicroPython.
+    first: how a bare board gets MicroPython. least: the oldest that has what the hal needs.
     """
 
     platform: str
@@ -28,16 +26,17 @@ class Kind:
     usb: tuple[int, ...]
     root: str
     first: str
+    least: tuple[int, int, int] = (1, 25, 0)  # MicroPython
 
 
 BOOTSEL = "hold BOOTSEL while plugging it in, then copy a UF2 to the drive that appears; make image BOARD={board} makes one"
-ESPTOOL = "install MicroPython 1.25 or newer by esptool, as its download page for the ESP32 tells"
+ESPTOOL = "install MicroPython 1.26 or newer by esptool, as its download page for the ESP32 tells"
 DFU = "install MicroPython 1.25 or newer by DFU, as its download page for the pyboard tells"
 
 KINDS = {
     "pico": Kind("rp2", "RP2040", (RASPBERRY_PI,), "", BOOTSEL),
     "pico2": Kind("rp2", "RP2350", (RASPBERRY_PI,), "", BOOTSEL),
-    "esp32": Kind("esp32", "ESP32", (ESPRESSIF, *SERIAL_CHIPS), "", ESPTOOL),
+    "esp32": Kind("esp32", "ESP32", (ESPRESSIF, *SERIAL_CHIPS), "", ESPTOOL, (1, 26, 0)),  # esp32.PCNT
     "pyboard": Kind("pyboard", "STM32F405RG", (MICROPYTHON_STM32,), "/flash", DFU),
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import struct
+import time
 from typing import Any, Protocol
 
 from mpremote.transport import TransportError
@@ -14,7 +15,10 @@ from tools.flashing import FlashError
 
 ANSWER_S = 90  # longest silence of a script on the board: hashing every file on a slow one
 ENTER_S = 10  # a board that has a prompt shows it by then; one that just resets swallowed the question
-SLICE_S = 1  # on a pseudo-terminal mpremote's reads wait as long as its port does: no longer than this
+SLICE_S = 1  # a read that nothing answers returns after this
+RAW = b"raw REPL; CTRL-B to exit\r\n"
+# How a line that breaks in mid-exchange shows itself; TypeError is pyserial's when closed, struct.error mpremote's at half an answer.
+BROKEN = (TransportError, SerialException, OSError, TypeError, struct.error)
 
 
 class Gone(FlashError):
@@ -55,21 +59,26 @@ class SerialPrompt:
             raise Gone(f"{port}: {error}") from error
 
     def _enter(self) -> None:
-        """mpremote prints what it got instead of a prompt: that is for no one."""
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._transport.enter_raw_repl(soft_reset=False, timeout_overall=ENTER_S)
+        """Interrupts whatever runs there and asks for the raw prompt; mpremote's own way waits for as long as something talks."""
+        serial, end, heard = self._transport.serial, time.monotonic() + ENTER_S, b""
+        serial.write(b"\r\x03\r\x01")
+        while not heard.endswith(RAW):
+            if time.monotonic() >= end:
+                raise TransportError("could not enter raw repl")
+            heard = (heard + serial.read(1))[-len(RAW) :]
+        self._transport.in_raw_repl = True
 
     def run(self, code: str) -> str:
         try:
             out, errors = self._transport.exec_raw(code, timeout=ANSWER_S)
-        except (TransportError, SerialException, OSError, TypeError) as error:
+        except BROKEN as error:
             raise Gone(f"the board went away ({error})") from error
         if errors:
-            raise ScriptError(errors.decode("utf-8", "replace").strip().splitlines()[-1])
+            raise ScriptError((errors.decode("utf-8", "replace").strip() or "an error without a word").splitlines()[-1])
         return str(out.decode("utf-8", "replace"))
 
     def reset(self) -> None:
-        with contextlib.suppress(TransportError, SerialException, OSError, TypeError):
+        with contextlib.suppress(*BROKEN):
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
 
     def close(self) -> None:

@@ -18,8 +18,10 @@ from tools.flashing import FlashError
 from tools.flashing.prompt import Gone, SerialPrompt
 
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
+WHOLE_HASH = re.compile(r"hash=\S+\s")  # the answer comes in packets, which end anywhere
 LISTEN_SHARE = 1 / 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
 BACK_S = 90.0  # a board is back within seconds of a reset; an emulated one takes minutes of ours: --patience
+WAIT, GOOD = "wait", ("pass", "none")  # of SELF?; none: this board has no way to tell
 MAY_STOP_FOR_MAINT = ("idle", "stopped")
 
 
@@ -46,12 +48,13 @@ def listen(port: str, patience_s: float = BACK_S) -> Heard:
         channel.receive(0.2)  # what lay there
         channel.send(QUESTION)
         deadline, text = time.monotonic() + patience_s * LISTEN_SHARE, ""
-        while time.monotonic() < deadline and "hash=" not in text:
+        while time.monotonic() < deadline and not WHOLE_HASH.search(text):
             text += channel.receive(0.2).decode("ascii", "replace")
     finally:
         channel.close()
     fields = dict(re.findall(r"(\w+)=([^\s\"]+)", text)) if "maker=doseloop" in text else {}
-    return Heard(fields, " ".join(text.replace("*IDN?", "").split())[:200])
+    plain = "".join(char if " " <= char <= "~" else " " for char in text.replace("*IDN?", ""))
+    return Heard(fields, " ".join(plain.split())[:200])
 
 
 def open_link(port: str, keys: Mapping[str, bytes], patience: Patience | None = None) -> Link:
@@ -111,7 +114,8 @@ def greet(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> L
         if "DOES NOT START" in said:
             break
         time.sleep(0.5)
-    raise FlashError(f"the new firmware is on the board and does not answer within {patience_s:.0f} s. Its console says:\n  {said or 'nothing'}")
+    silent = f"the new firmware is on the board and does not answer within {patience_s:.0f} s"
+    raise FlashError(f"{silent}. Its console says:\n  {said or 'nothing'}")
 
 
 def _session(port: str, keys: Mapping[str, bytes]) -> Link:
@@ -129,14 +133,24 @@ class Greeting:
     key: str
 
 
-def check_started(link: Link, content: str, unix_s: int, offset_min: int) -> Greeting:
+def settled_self_test(link: Link, patience_s: float) -> dict[str, str]:
+    """Part -> word of SELF?, once all parts have been looked at: the code takes some seconds. After the patience, what there is."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = {name: word for name, word in link.ask("SELF?").items() if not name.endswith("_ago")}
+        if WAIT not in found.values() or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.5)
+
+
+def check_started(link: Link, content: str, unix_s: int, offset_min: int, patience_s: float = BACK_S) -> Greeting:
     """The clock is set, the hash is the one installed, the self-test passed; else FlashError."""
     identity = link.ask("*IDN?")
     if identity.get("hash") != content:
         raise FlashError(f"the board runs hash={identity.get('hash')}, installed was {content}: is another firmware frozen in its image?")
     link.command("TIME", {"set": f"{unix_s}s", "offset": f"{offset_min}min"})
-    self_test = link.ask("SELF?")
-    failed = [f"{name}={value}" for name, value in self_test.items() if value == "FAIL"]
+    self_test = settled_self_test(link, patience_s)
+    failed = [f"{name}={word}" for name, word in self_test.items() if word not in GOOD]
     if failed:
         raise FlashError(
             f"the new firmware runs, but its self-test says {' '.join(failed)}: no bolus until it passes."

@@ -61,6 +61,7 @@ class History:
         self.trail: list[str] = []  # how each life ended, for a case that is brought back
         self._random = Random(seed)
         self._traced = traced
+        self._flat = seed % 3 == 0  # and its clock is set now and then: what R-PRF-4 then holds down is no other rate
         self._target = KillTarget(seed, work, script)
         self._mind: Mind
         self._pump: Pump
@@ -71,6 +72,8 @@ class History:
         self._loaded: Callable[[], None] | None = None  # what the next order sets off
         self._uncertain_nl = 0
         self._boots = 1
+        self._filled_at = 0  # steps turned when a person last filled the reservoir
+        self._unrecorded_nl = 0  # what went out between that and its record: the pump cannot know whose it was
         self._begun_ms = 0
         self._boot_calls = 0  # system calls of a whole boot
 
@@ -88,7 +91,7 @@ class History:
         return self.tally
 
     def _begin(self) -> None:
-        program = plan(START_MCG)
+        program = plan(START_MCG, flat=self._flat)
         if self._traced:
             self._target.trace_boot = 1 << 30
         self._pump = begin(self._target, program, self.seed)
@@ -211,6 +214,8 @@ class History:
         if reply.get("repeated") == "yes":
             self._mind.know(order)
             return
+        if order.verb == "RES:REFILL":
+            self._unrecorded_nl = (self._target.rotor_steps - self._filled_at) * STEP_NL
         self._follow(order, reply, now_ms * 1000)
         self._mind.done(order, now_ms, reply)
 
@@ -259,7 +264,7 @@ class History:
     def _commit(self) -> None:
         factor = self._random.choice((70, 80, 82, 95, 100, 110, 129, 130, 131))
         mcg = min(900, max(48, self._mind.program.day_ng("mon") * factor // 100_000))
-        program = plan(mcg, f"p{mcg}-{self._ids}")
+        program = plan(mcg, f"p{mcg}-{self._ids}", self._flat)
         self._order(Order("PROG:COMMIT", self._with_id({"hash": program.hash(), "attended": "yes", "route": "intrathecal"}), program))
 
     def _refill(self) -> None:
@@ -274,6 +279,7 @@ class History:
         self._order(Order("RES:REFILL", self._with_id(fields)), lambda: self._fill(volume_nl))
 
     def _fill(self, volume_nl: int) -> None:
+        self._filled_at = self._target.rotor_steps
         self._target.plant.withdraw()
         self._target.plant.refill(volume_nl, CONC)
 
@@ -281,7 +287,8 @@ class History:
         self._order(Order("STOP", {}) if self._mind.run else Order("RUN", self._with_id({})))
 
     def _set_time(self) -> None:
-        self._order(self._time_order())
+        if self._flat:
+            self._order(self._time_order())
 
     def _time_order(self) -> Order:
         return Order("TIME", {"set": f"{int(self._target.unix_s())}s", "offset": f"{OFFSET_MIN}min"})
@@ -396,7 +403,7 @@ class History:
     def _check_reservoir(self) -> None:
         counted_nl = leading_int(self._pump.stat("supplies")["res"])
         true_nl = self._target.plant.sample().reservoir_nl
-        if counted_nl > true_nl + STEP_NL:
+        if counted_nl > true_nl + STEP_NL + self._unrecorded_nl:
             self._wrong(RESERVOIR, f"{counted_nl} nL counted, {true_nl:.0f} nL in it")
 
     def _learn(self) -> bool:
@@ -409,6 +416,8 @@ class History:
             done = stat["hash"] == order.program.hash()
         elif order is not None and order.verb in DELIVERIES:
             done = stat["last_id"] == order.id
+        if mind.moving is not None and stat["last_id"] == mind.moving[0].id and stat["outcome"] in ("DONE", "PARTIAL"):
+            mind.end_delivery(self._killed_ms, stat["outcome"], leading_int(stat["steps"]) * STEP_NL)  # its result was written in time
         if order is not None and done:
             mind.done(order, self._killed_ms, {"time": f"{1 << 40}ms"})
         mind.killed(self._killed_ms, self._target.now_ms())

@@ -70,8 +70,6 @@ class Mind:
             self._flows_ms = now_ms
         if order.steps:
             self.moving = order, now_ms + leading_int(reply.get("time", "0"))
-        elif order.verb == "STOP":
-            self.moving = None
 
     def know(self, order: Order) -> None:
         """It is in force, since now or before."""

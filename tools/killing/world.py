@@ -30,18 +30,18 @@ WATCHDOG_MS = 13_000  # the pump's own watchdog, and a second
 BOLUS = {"volume": "10 uL", "time": "2 min", "lockout": "1 h", "allowance": "15 mcg"}
 BOLUS_NL, BOLUS_NG, LOCKOUT_MS, ALLOWANCE_NG = 10_000, 5_000, 3_600_000, 15_000
 
-# A head whose every step is its ten nanolitres, so that volumes are told from steps and the other way round.
+# A head whose every step is its ten nanolitres, so that volumes are told from steps; a clock whose first setting is no correction.
 EXACT = RigConfig(
-    pulsation=(0.0, 0.0), run_in_share=0.0, wear_per_1000_turns=0.0, evaporation_mg_h=0.0, liquid_nl=FULL_NL, conc_mcg_ml=float(CONC)
-)
+    pulsation=(0.0, 0.0), run_in_share=0.0, wear_per_1000_turns=0.0, evaporation_mg_h=0.0, liquid_nl=FULL_NL, conc_mcg_ml=float(CONC),
+    rtc_valid=False,
+)  # fmt: skip
 
 
-def plan(daily_mcg: int, name: str = "") -> Program:
-    """A day with a higher night and boluses; the day is a whole number of ng."""
+def plan(daily_mcg: int, name: str = "", flat: bool = False) -> Program:
+    """A day, flat or with a higher night, and boluses."""
     night = {"from": "00:00", "to": "06:00", "change": "+20 %"}
-    return compile_program(
-        {"name": name or f"p{daily_mcg}", "conc": f"{CONC} mcg/mL", "total": f"{daily_mcg} mcg/day", "effect": [night], "bolus": BOLUS}
-    )
+    day = {"flat": f"{daily_mcg} mcg/day"} if flat else {"total": f"{daily_mcg} mcg/day", "effect": [night]}
+    return compile_program({"name": name or f"p{daily_mcg}", "conc": f"{CONC} mcg/mL", "bolus": BOLUS, **day})
 
 
 class KillTarget(UnixTarget):

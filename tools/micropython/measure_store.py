@@ -1,17 +1,18 @@
-"""Run at the prompt of an emulated Pico: what a write of the journal takes in files on littlefs and on bare blocks. Prints name, value, unit."""
+"""Run at the prompt of an emulated Pico: what a write of the journal takes, in files and on bare blocks. Prints name, value, unit."""
 
 import gc
 import os
 import time
 
 import rp2
+
 from doseloop.journal import Journal
 from doseloop.region import BLOCK, RegionStore
 from doseloop.store import FileStore
 
 REGION = 64
-RECORDS = 150  # two rotations
-SAVES = 12
+RECORDS = 80  # a rotation, and some
+SAVES = 6
 STATE = b"s" * 4000
 
 

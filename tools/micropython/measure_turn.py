@@ -58,6 +58,9 @@ class Stub:
     def ticks_ms(self):
         return self.now & 0x3FFFFFFF
 
+    def code_check(self):
+        return iter(("none",))
+
     def tick_us(self):
         return 0
 
@@ -73,12 +76,6 @@ class Stub:
     def late(self):
         return 0
 
-    def probe(self, part):
-        return True
-
-    def code_check(self):
-        return iter(("pass",))
-
     def stepped(self):
         return self.steps
 
@@ -90,7 +87,7 @@ class Stub:
     def nothing(self, *values):
         return None
 
-    feed = guard_port = tone = watchdog = rtc_set = rtc = temperature = nothing
+    feed = guard_port = tone = watchdog = rtc_set = rtc = temperature = probe = nothing
 
     def port_open(self):
         return False

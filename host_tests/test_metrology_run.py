@@ -1,0 +1,210 @@
+"""A plan of test flows and boluses on the simulated rig: the figures hold the rig's truth, a lost balance loses only its own figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from hil import cli
+from hil.errors import BenchError, InputError
+from hil.instruments import BalanceModel, MtSicsBalance, SimulatedBalance
+from hil.instruments.diagnostics import diagnose, last_digit
+from hil.metrology import plan as plans
+from hil.metrology_run import Runner
+from hil.plant import Rig, RigConfig
+from hil.wetbench import Place, WetBench
+
+SHORT = replace(plans.Plan("short"), blank_points=3)
+FLOW = plans.FlowPlan("flow", 1_000_000, plans.packets(1e6, 4000))
+
+
+def played(tmp_path, plan, config=None, during=None, **model):
+    rig = Rig(config or RigConfig(), 5)
+    told = []
+    with WetBench(Place(out=tmp_path / "out", rig=rig, seed=5, model=BalanceModel(**model)), told.append) as bench:
+        runner = Runner(bench, plan)
+        if during:
+            during(bench, runner)
+        return runner.play(), rig, told
+
+
+def by_name(outcome, part):
+    return next(figure for figure in outcome.figures if part in figure.name)
+
+
+@pytest.mark.req("R-CAL-2")
+@pytest.mark.parametrize("error_ppm", [0.0, 40_000.0, -70_000.0])
+def test_the_rigs_true_error_is_in_the_stated_interval(tmp_path, error_ppm):
+    config = RigConfig(head_error_ppm=error_ppm, run_in_share=0.0, wear_per_1000_turns=0.0)
+    outcome, _, _ = played(tmp_path, replace(SHORT, flows=(FLOW,), boluses=(plans.BolusPlan("bolus", 40_000, 40, 10),)), config)
+    assert outcome.evidence == "SIMULATED" and outcome.blank.loss_g_h == pytest.approx(0.0005, abs=5e-5)
+    for figure in outcome.figures:
+        low, high = figure.interval
+        wider = 0.75 * figure.expanded + 0.1  # k = 3.5, for there are 30 of them; 0.1 %: windows that are not quite whole packets
+        assert low - wider <= error_ppm / 1e4 <= high + wider, figure.name
+    assert by_name(outcome, "overall").verdict == ("failed" if error_ppm < -60_000 else "passed")
+
+
+def test_back_pressure_and_supply_height_change_the_flow_as_the_head_does(tmp_path):
+    pressures = tuple(plans.PressurePlan(f"{mmhg:+} mmHg", 2_000_000, mmhg, 1200.0, "") for mmhg in (100.0, -100.0, 0.5 * plans.MMHG_PER_M))
+    outcome, rig, _ = played(tmp_path, replace(SHORT, pressures=pressures), RigConfig(pressure_loss_per_mmhg=0.0003))
+    for figure, mmhg in zip(outcome.others, (100, -100, 36.7)):
+        assert figure.value == pytest.approx(-0.03 * mmhg, abs=figure.expanded + 0.02)
+    assert rig.head.back_pressure_mmhg == 0
+
+
+def test_an_occlusion_is_timed_and_what_it_held_back_is_weighed(tmp_path):
+    stalls = plans.OcclusionPlan("stalls", 1_000_000, 1200.0, True, 30_000.0)
+    outcome, rig, _ = played(tmp_path, replace(SHORT, occlusions=(stalls, replace(stalls, name="slips", stalls=False))))
+    time, bolus = by_name(outcome, "stalls: time"), by_name(outcome, "stalls: bolus")
+    assert "MOTOR_STALL" in time.name and 30_000 / 1e6 * 60 <= time.value <= 15  # not before the tube is full
+    assert bolus.value == pytest.approx(30.0, abs=bolus.expanded)
+    assert by_name(outcome, "slips: time").verdict == "noted" and "cannot know" in by_name(outcome, "slips: time").why
+    assert not rig.outlet.closed
+
+
+def unplugged_after(seconds, back_after=None):
+    def during(bench, runner):
+        weigh = bench.weigh
+        state = {}
+
+        def watched(what=""):
+            if what == "flow":
+                state.setdefault("began", bench.now_s())
+            since = bench.now_s() - state.get("began", bench.now_s())
+            if since > seconds and "gone" not in state:
+                state["gone"] = True
+                bench.simulated.unplug()
+            if back_after is not None and since > back_after and "back" not in state:
+                state["back"] = bench.simulated = SimulatedBalance(bench.rig.load, bench.place.model, 9)
+                bench._url = bench.simulated.path
+            return weigh(what)
+
+        bench.weigh = watched
+
+    return during
+
+
+def test_a_balance_unplugged_in_mid_run_loses_only_what_it_did_not_weigh(tmp_path):
+    plan = replace(SHORT, flows=(FLOW, replace(FLOW, name="second")))
+    outcome, _, told = played(tmp_path, plan, during=unplugged_after(2400))
+    assert by_name(outcome, "flow: overall").verdict == "passed"  # 83 of 100 intervals
+    assert by_name(outcome, "second").verdict == "not measured"
+    assert sum("went away" in line for line in told) == 1 and any("went away" in note for note in outcome.notes)
+
+
+def test_a_balance_that_comes_back_has_another_zero_so_the_longest_stretch_counts(tmp_path):
+    outcome, _, told = played(tmp_path, replace(SHORT, flows=(FLOW,)), during=unplugged_after(2200, back_after=2300))
+    overall = by_name(outcome, "overall")
+    assert abs(overall.value) < 0.3 and any("stretches" in note for note in outcome.notes) and "the balance is back" in told
+
+
+def test_every_weight_is_on_disk_as_it_came(tmp_path):
+    played(tmp_path, replace(SHORT, flows=(FLOW,)))
+    rows = (tmp_path / "out" / "weights.csv").read_text().splitlines()
+    assert rows[0] == "t_s,mass_g,stable,what" and sum(row.endswith("blank") for row in rows) == 31
+
+
+def test_the_command_leaves_figures_pictures_and_json_marked_simulated(tmp_path, capsys):
+    path = tmp_path / "plan.toml"
+    path.write_text('[blank]\npoints = 2\n[[bolus]]\nvolume = "50 uL"\ntime = "30 s"\ncount = 4\n')
+    assert cli.main(["metrology", "--plan", str(path), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "metrology.json").read_text())
+    assert "SIMULATED" in told and found["evidence"] == "SIMULATED" and found["verdict"] == "passed"
+    assert {"metrology.json", "figures.csv", "weights.csv", *found["pictures"]} <= {p.name for p in (tmp_path / "out").iterdir()}
+
+
+# plans
+
+
+def test_the_shipped_plans_are_what_the_standard_wants():
+    full = plans.load(plans.find("full"))
+    assert {flow.protocol.name for flow in full.flows} == {"packet pump", "ambulatory, continuous"}
+    assert [bolus.count for bolus in full.boluses] == [25, 25] and full.blank_cycles >= 10
+    assert [round(p.mmhg, 1) for p in full.pressures] == [100, -100, 36.7]
+    assert full.occlusions and plans.load(plans.find("quick")).span_s < full.span_s / 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "measures nothing"),
+        ("[[flow]]\n", "has no unit"),
+        ('[[flow]]\nrate = "1 mL"\n', "no unit of flow"),
+        ('[[flow]]\nrate = "1 nL/h"\n', "outside what a pump takes"),
+        ('[[flow]]\nrate = "1 mL/h"\nprotocol = "quick"\n', "none of packets"),
+        ('[[flow]]\nrat = "1 mL/h"\n', "did you mean 'rate'"),
+        ('flow = 3\n[[bolus]]\nvolume = "1 uL"\n', "flow"),
+        ('flow = [3]\n', "write \\[\\[flow\\]\\]"),
+        ('[[bolus]]\nvolume = "1 uL"\ncount = 1\n', "from 2 to 1000"),
+        ("[[pressure]]\nmmhg = 100\nheight_m = 1\n", "either mmhg"),
+        ("[[pressure]]\nmmhg = 5000\n", "from -500 to 500"),
+        ('[[occlusion]]\nstalls = "yes"\n', "neither true nor false"),
+        ('[conditions]\ntemperature_c = 99\n[[pressure]]\nmmhg = 1\n', "5 to 40 C"),
+        ('[blank]\ncycles = 3\n[[pressure]]\nmmhg = 1\n', "from 10"),
+        ("[[flow", "no valid TOML"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_is_wrong_says_where(tmp_path, text, words):
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    with pytest.raises(BenchError, match=words):
+        plans.load(path)
+
+
+def test_a_plan_that_does_not_exist_names_those_that_do(capsys):
+    with pytest.raises(InputError, match="full, quick"):
+        plans.find("nonsense")
+    assert cli.main(["metrology", "--plan", "nonsense"]) == 2
+    assert cli.main(["metrology", "--target", "/dev/none"]) == 2
+    assert "no such serial port" in capsys.readouterr().err
+
+
+# the balance beforehand
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "words"),
+    [
+        ({}, RigConfig(), ""),
+        ({"noise_g": 0.002}, RigConfig(), "noise"),
+        ({}, RigConfig(evaporation_mg_h=500.0), "drift"),
+    ],
+)  # fmt: skip
+def test_a_balance_is_looked_at_before_a_run(model, config, words):
+    rig = Rig(config, 1)
+    with (
+        SimulatedBalance(rig.load, BalanceModel(**model), 1) as simulated,
+        MtSicsBalance(simulated.path, clock=lambda: rig.now_us / 1e6) as driver,
+    ):
+        found = diagnose(driver, lambda s: rig.advance_to(rig.now_us + round(s * 1e6)))
+        assert found.fit == (not words) and words in " ".join(found.findings)
+        assert (found.readings, found.resolution_g, found.stable_share) == (60, 0.0001, 1.0) and found.rate_hz > 0
+        if not words:
+            assert found.noise_g == pytest.approx(0.00015, rel=0.35)
+        simulated.faults.add("unstable")
+        assert any("at rest" in finding for finding in diagnose(driver, lambda s: rig.advance_to(rig.now_us + 10**6)).findings)
+
+
+def test_a_slow_balance_is_not_fit():
+    rig = Rig(RigConfig(), 1)
+    clock = iter(range(0, 10_000, 3))
+    with SimulatedBalance(rig.load) as simulated, MtSicsBalance(simulated.path) as driver:
+        found = diagnose(driver, lambda s: None, readings=10, wall=lambda: float(next(clock)))
+    assert not found.fit and "0.33 samples a second" in found.findings[0]
+
+
+def test_the_last_digit_is_what_all_readings_are_multiples_of():
+    assert [last_digit(x) for x in ([0.1, 0.3], [0.001, 0.0123], [35.00001, 0.2], [0.123456])] == [0.1, 0.0001, 0.00001, 1e-6]
+
+
+def test_the_balance_command_tells_fit_from_not_and_absent(capsys):
+    rig = Rig(RigConfig(), 1)
+    with SimulatedBalance(rig.load) as simulated:
+        assert cli.main(["balance", simulated.path, "--readings", "5"]) == 2
+        assert "10 to" in capsys.readouterr().err
+    assert cli.main(["balance", "/dev/none"]) == 2
+    assert "cannot be opened" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""How fast the journal wears the flash: the firmware delivers in virtual time over a flash that counts its erases (SIMULATED).
+
+Use: python tools/wear.py ; both stores, at 1 mL/h and at 1 mL a day. Years are those of all blocks together, as both stores spread
+their erases over all they have; the most erased block of the run stands beside it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from hil.errors import TargetError  # noqa: E402 - after the path is set
+from hil.targets.process import find_micropython  # noqa: E402
+
+SCRIPT = ROOT / "host_tests" / "powercut" / "wear.py"
+HEAP = "64m"
+NAMES = {"region": "bare blocks", "files": "littlefs"}
+RATES = {"1 mL/h": (24, 12), "1 mL/day": (1, 360)}  # mL a day, hours of the run (a reservoir holds 20 mL)
+CYCLES = (100_000, 10_000)
+DAYS_A_YEAR = 365
+
+
+@dataclass(frozen=True)
+class Wear:
+    store: str
+    rate: str
+    hours: int
+    erases: int
+    worst: int  # of the most erased block
+    pages: int
+    records: int
+    saves: int
+    blocks: int
+
+    def a_day(self, count: int) -> float:
+        return count * 24 / self.hours
+
+    def years(self, cycles: int) -> float:
+        return cycles * self.blocks / self.a_day(self.erases) / DAYS_A_YEAR if self.erases else float("inf")
+
+
+def measure(store: str, rate: str) -> Wear:
+    ml, hours = RATES[rate]
+    command = [find_micropython(), "-X", f"heapsize={HEAP}", str(SCRIPT), store, str(ml), str(hours)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = done.stdout.split()
+    if done.returncode or words[:1] != ["wear"]:
+        raise TargetError(f"the firmware did not run over {NAMES[store]}:\n{done.stderr[-1500:]}")
+    return Wear(store, rate, hours, *map(int, words[1:]))
+
+
+def main() -> int:
+    try:
+        found = [measure(store, rate) for store in NAMES for rate in RATES]
+    except TargetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{'':<24}{'erases/day':>11}{'worst block':>12}{'pages/day':>11}{'records/day':>12}{'saves/day':>10}", end="")
+    print("".join(f"{f'years at {cycles // 1000}k':>15}" for cycles in CYCLES))
+    for each in found:
+        print(f"{NAMES[each.store]:<13}{each.rate:<11}{each.a_day(each.erases):>11.1f}{each.a_day(each.worst):>12.1f}", end="")
+        print(f"{each.a_day(each.pages):>11.0f}{each.a_day(each.records):>12.0f}{each.a_day(each.saves):>10.0f}", end="")
+        print("".join(f"{each.years(cycles):>15,.0f}" for cycles in CYCLES))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
