@@ -28,9 +28,9 @@ PLANTS = {
         '        self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)\n        return cut\n',
     ),
     "after a restart the steps of the outage are made up": (
-        "doseloop/boot.py",
-        "    pump.refresh(judged=True)\n    pump.save()\n",
-        "    pump.refresh(judged=True)\n    pump.hal.put(5, 0, 100000)\n    pump.save()\n",
+        "doseloop/controller.py",
+        "    def run(self):\n        while True:\n",
+        "    def run(self):\n        self._hal.put(5, 0, 100000)\n        while True:\n",
     ),
     "a new frame ends the one before it": (
         "doseloop/frame.py",

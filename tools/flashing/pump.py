@@ -87,7 +87,10 @@ def _way_in(refused: Refused) -> str:
     """For a pump whose keys are damaged: only hands at the board get it to its prompt."""
     if refused.code != "KEY_LOST":
         return ""
-    return ". Put a bare MicroPython on the board as if it were new (its files stay), then flash again with --key-file"
+    return (
+        ". Have its account read first (STAT?, LOG?): a bare MicroPython put on the board as if it were new may format its storage, and the"
+        " pump begins with an empty journal. Then flash again with --key-file"
+    )
 
 
 def open_prompt(port: str, wait_s: float) -> SerialPrompt:
