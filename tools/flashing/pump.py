@@ -18,6 +18,7 @@ from tools.flashing import FlashError
 from tools.flashing.prompt import Gone, SerialPrompt
 
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
+WHOLE_HASH = re.compile(r"hash=\S+\s")  # the answer comes in packets, which end anywhere
 LISTEN_SHARE = 1 / 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
 BACK_S = 90.0  # a board is back within seconds of a reset; an emulated one takes minutes of ours: --patience
 WAIT, GOOD = "wait", ("pass", "none")  # of SELF?; none: this board has no way to tell
@@ -47,7 +48,7 @@ def listen(port: str, patience_s: float = BACK_S) -> Heard:
         channel.receive(0.2)  # what lay there
         channel.send(QUESTION)
         deadline, text = time.monotonic() + patience_s * LISTEN_SHARE, ""
-        while time.monotonic() < deadline and "hash=" not in text:
+        while time.monotonic() < deadline and not WHOLE_HASH.search(text):
             text += channel.receive(0.2).decode("ascii", "replace")
     finally:
         channel.close()
