@@ -44,9 +44,9 @@ PLANTS = {
     ),
     "a line that nobody holds is an error": (
         "hal_unix.py",
-        "        try:\n            return self._out.write(data[:_WRITE_BYTES]) or 0\n"
-        "        except OSError:\n            return 0  # the cable is out: nothing taken\n",
-        "        return self._out.write(data[:_WRITE_BYTES]) or 0\n",
+        "        if not self._hal.serial_pending():\n            return 0\n        count = 0\n"
+        "        while count < len(buffer) and self._readable.poll(0):\n            byte = self._byte()\n",
+        "        count = 0\n        while count < len(buffer) and self._readable.poll(0):\n            byte = self._in.read(1)\n",
     ),
 }
 
