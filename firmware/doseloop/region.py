@@ -17,7 +17,7 @@ import struct
 
 from doseloop.units import const
 
-MIN_BLOCKS = const(48)  # both streams (30), two copies of the state of three blocks each and one being written, and as many to spare
+MIN_BLOCKS = const(52)  # the streams (33), two copies of the state of three blocks each and one being written, and as many to spare
 BLOCK = const(4096)
 _PAGE = const(256)
 _HEAD = const(64)
