@@ -24,8 +24,8 @@ PLANTS = {
     ),
     "STOP is answered and not kept": (
         "doseloop/pump.py",
-        '        self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)\n        self.save()\n        return cut\n',
-        '        self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)\n        return cut\n',
+        "            self.save()\n        return cut\n",
+        "            pass\n        return cut\n",
     ),
     "after a restart the steps of the outage are made up": (
         "doseloop/controller.py",
