@@ -333,6 +333,7 @@ class Signal:
         """signal: row of SIGNALS, its TEST bit makes no difference here; 0 ends it."""
         if signal == self._signal:
             return
+        self._signal = 0  # first: a step that waits to be run must not sound after the timer's end
         self._timer.deinit()
         self._sound(0)
         self._shine(0)
@@ -345,6 +346,8 @@ class Signal:
             self._timer.init(period=_TONE_SLICE_MS, mode=machine.Timer.PERIODIC, callback=self._step_bound)
 
     def _step(self, _timer):
+        if not self._signal:
+            return
         self._burst.step()
         self._light.step()
 

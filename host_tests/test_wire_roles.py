@@ -106,9 +106,9 @@ def test_no_wait_is_longer_than_256_s_and_it_ends_on_the_millisecond(opened):
 def test_the_first_wait_is_told_in_whole_seconds_that_are_not_too_short(opened):
     for seq in (1, 2, 3):
         opened.auth(seq, "operator", b"wrong")
-    opened.now += 1
+    opened.now += 999
     assert opened.auth(4, "operator").fields == {"wait": "2s"}
-    opened.now += 1998
+    opened.now += 1
     assert opened.auth(5, "operator").fields == {"wait": "1s"}
 
 
