@@ -20,6 +20,7 @@ from hil.instruments.opening import HELP
 from hil.key_commands import KEY_HELP
 from hil.keys import find_keys
 from hil.metrology_commands import add_conditions, conditions_of
+from hil.places import place
 from hil.quantity import quantity, whole_units
 from hil.targets.process import one_core
 from hil.wetbench import Place, WetBench
@@ -53,10 +54,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--yes", action="store_true", help="I confirm a change of more than 5 %%")
     parser.add_argument("--no-write", action="store_true", help="measure and keep the file, leave the pump as it is")
     parser.add_argument(
-        "--out", type=Path, default=Path("build/calibrate"), help="folder of the run and its logs (default: build/calibrate)"
+        "--out", type=place, default=Path("build/calibrate"), help="folder of the run and its logs (default: build/calibrate)"
     )
     parser.add_argument(
-        "--keep", type=Path, default=Path("calibrations"), help="folder the calibrations are kept in (default: calibrations)"
+        "--keep", type=place, default=Path("calibrations"), help="folder the calibrations are kept in (default: calibrations)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
     parser.add_argument("--key-file", type=Path, help=KEY_HELP)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from hil.errors import InputError
+from hil.errors import InputError, shown
 
 _NUMBER = r"[+-]?\d+(?:\.\d+)?"
 _COMPARE = re.compile(rf"(<=|>=|<|>)\s*({_NUMBER})\s*\S*")
@@ -59,7 +59,7 @@ def leading_number(value: str) -> Fraction | None:
 def condition(value: object, where: str) -> Condition:
     """The condition a person wrote."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise InputError(where, f'{value!r} is no condition: write a text, a whole number, "<= 100", ">= 5" or "100..120"')
+        raise InputError(where, f'{shown(value)} is no condition: write a text, a whole number, "<= 100", ">= 5" or "100..120"')
     text = str(value).strip()
     if match := _COMPARE.fullmatch(text):
         return _comparison(text, match[1], Fraction(match[2]))

@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+SHOWN = 60  # characters of what somebody wrote
+LONGEST_NAME = 300  # characters of a file's name with its folders
+
+
+def shown(value: object) -> str:
+    """A value of a file as a sentence can hold it: its beginning, if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python will write out
+        return "a number of thousands of digits"
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
 
 class BenchError(Exception):
     """Base of all errors the bench raises on purpose; the command line prints it and never a traceback."""
@@ -17,7 +29,7 @@ class InputError(BenchError):
         self.where = where
         self.problem = problem
         self.source = source
-        super().__init__(": ".join(part for part in (str(source or ""), where, problem) if part))
+        super().__init__(": ".join(part for part in (str(source or "")[:LONGEST_NAME], where, problem) if part))
 
     def in_file(self, source: Path | str) -> InputError:
         """The same error with the file's name in front, unless it has one already."""

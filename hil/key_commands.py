@@ -13,6 +13,7 @@ from hil import auth, keys
 from hil.channel import SerialChannel
 from hil.errors import BenchError, LinkError, Refused
 from hil.link import Link
+from hil.places import place
 
 FITS, DIFFERS = 0, 1
 KEY_HELP = f"file of the pump's keys (default: the one that {keys.ENVIRONMENT} names; without it the published default keys)"
@@ -29,11 +30,11 @@ def add(commands: Any) -> None:
     _add(checking, _check)
     for parser in (setting, checking):
         parser.add_argument("--target", metavar="URL", required=True, help=URL_HELP)
-    setting.add_argument("--key-file", type=Path, metavar="OLD", help=KEY_HELP)
+    setting.add_argument("--key-file", type=place, metavar="OLD", help=KEY_HELP)
 
 
 def _add(parser: argparse.ArgumentParser, do: Callable[[argparse.Namespace], int]) -> None:
-    parser.add_argument("file", type=Path, help="the key file")
+    parser.add_argument("file", type=place, help="the key file")
     parser.set_defaults(do=do)
 
 

@@ -55,7 +55,7 @@ def _between_witnesses(result: Result, scenario: Scenario) -> list[Measurement]:
         return []
     value = 100 * (last.balance_nl - witnessed) / witnessed
     noise = 100 * (last.balance_noise_nl or 0.0) / witnessed
-    limit = scenario.limits.balance_percent + noise
+    limit = scenario.limits.balance_percent
     low = -limit - 100 * result.uncertain_nl / witnessed
     return [
         Measurement("balance against motion witness", value, "%", low, limit, "a peristaltic head is labelled +/-5 %", noise),

@@ -24,9 +24,11 @@ from hil.metrology.outcome import Outcome, lines
 from hil.metrology.volume import Conditions
 from hil.metrology.weights_file import load as load_weights
 from hil.metrology_run import Runner, person, write_logs
+from hil.places import place
 from hil.prescription import find_program, load_program
 from hil.quantity import quantity, whole
 from hil.result import FAILED
+from hil.tables import as_number
 from hil.targets.process import one_core
 from hil.wetbench import Place, WetBench
 
@@ -47,6 +49,8 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
 
 
 def conditions_of(args: argparse.Namespace, given: Conditions | None = None) -> Conditions:
+    for option in ("temperature", "pressure", "salt"):
+        as_number(getattr(args, option) or 0.0, f"--{option}", -50.0)
     named = {"temperature_c": args.temperature, "pressure_hpa": args.pressure, "salt_g_l": args.salt}
     return replace(given or Conditions(), **{key: value for key, value in named.items() if value is not None})
 
@@ -60,7 +64,7 @@ def _add_metrology(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--balance", metavar="URL", help=f"{HELP}; none: the simulated one of the simulated rig")
     parser.add_argument("--plan", default="quick", help=f"a plan file or a shipped one: {', '.join(plans.shipped())} (default: quick)")
     parser.add_argument(
-        "--out", type=Path, default=Path("build/metrology-run"), help="folder for what it leaves (default: build/metrology-run)"
+        "--out", type=place, default=Path("build/metrology-run"), help="folder for what it leaves (default: build/metrology-run)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
     parser.add_argument(
@@ -112,12 +116,12 @@ def _add_analyse(parser: argparse.ArgumentParser) -> None:
         "Columns: t_s (or min, h, or clock times) and mass_g (or mg, kg); see hil/metrology/README.md. Exit 0: nothing failed; 1: a figure"
         " failed; 2: the file cannot be used."
     )
-    parser.add_argument("weights", type=Path, help="CSV of recorded weights, nothing but the flow in it")
+    parser.add_argument("weights", type=place, help="CSV of recorded weights, nothing but the flow in it")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--program", help="the program that ran: a file, or the name of a shipped one")
     asked.add_argument("--rate", help='the flat rate that was programmed, like "41.67 uL/h"')
     parser.add_argument(
-        "--blank", type=Path, metavar="CSV", help="weights of at least ten blank cycles, nothing delivered, on the same balance"
+        "--blank", type=place, metavar="CSV", help="weights of at least ten blank cycles, nothing delivered, on the same balance"
     )
     parser.add_argument(
         "--began", metavar="CLOCK", help="local clock time of the first weight, like 2027-05-03T08:00, if the file has none"
@@ -128,7 +132,7 @@ def _add_analyse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", choices=["packets", *flow.PROTOCOLS], help="windows of the standard (default: S from the record)")
     parser.add_argument("--packet", default="4 uL", metavar="VOLUME", help='of a packet pump: one roller passage (default: "4 uL")')
     parser.add_argument("--sample", metavar="SPAN", help='sample interval S, like "15 min", instead')
-    parser.add_argument("--out", type=Path, default=Path("build/analyse"), help="folder for figures and pictures (default: build/analyse)")
+    parser.add_argument("--out", type=place, default=Path("build/analyse"), help="folder for figures and pictures (default: build/analyse)")
     add_conditions(parser)
     parser.set_defaults(do=_analyse)
 

@@ -10,7 +10,8 @@ from typing import Any
 from hil import auth, compare
 from hil.channel import SerialChannel
 from hil.errors import BenchError, InputError
-from hil.tables import load_toml
+from hil.keys import load_keys
+from hil.places import place
 
 
 def add(commands: Any) -> None:
@@ -22,9 +23,9 @@ def add(commands: Any) -> None:
 
 
 def _add_compare(add: Callable[..., object]) -> None:
-    add("a", type=Path, help="the --out folder of a run")
-    add("b", type=Path, help="that of another")
-    add("--out", type=Path, default=Path("build/compare.html"), help="the page to write (default: build/compare.html)")
+    add("a", type=place, help="the --out folder of a run")
+    add("b", type=place, help="that of another")
+    add("--out", type=place, default=Path("build/compare.html"), help="the page to write (default: build/compare.html)")
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -42,7 +43,7 @@ def _add_watch(add: Callable[..., object]) -> None:
     add("--target", action="append", required=True, metavar="URL", help="a pyserial URL like /dev/ttyACM0; once for each pump")
     add("--port", type=_port, default=8787, help="of the page (default: 8787; 0: any free one)")
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone); buttons work only from it")
-    add("--key-file", type=Path, help="the pump's keys: with them alarms can be acknowledged and muted")
+    add("--key-file", type=place, help="the pump's keys: with them alarms can be acknowledged and muted")
     add("--default-key", action="store_true", help="the same, on a pump that has no keys of its own")
 
 
@@ -75,15 +76,6 @@ def _keys(args: argparse.Namespace) -> dict[str, bytes] | None:
     if args.key_file:
         return load_keys(args.key_file)
     return auth.default_keys() if args.default_key else None
-
-
-def load_keys(path: Path) -> dict[str, bytes]:
-    """Both roles' keys of a TOML file."""
-    table = load_toml(path)
-    try:
-        return {role: bytes.fromhex(str(table[role])) for role in auth.ROLES}
-    except (KeyError, ValueError):
-        raise InputError("", "a key file has two lines, operator = and service =, each 64 hex digits in quotes", path) from None
 
 
 def _check_target(url: str, all_targets: Sequence[str]) -> None:

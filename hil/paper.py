@@ -158,10 +158,10 @@ def _measurements(paper: _Paper, result: Result) -> None:
     if not result.measurements:
         return
     paper.heading(f"Measurements ({result.evidence})")
-    rows = [
-        (m.name, shown(m.value), m.unit, report.uncertainty_text(m), limits_text(m), report.margin_text(m), m.why, report.mark(m))
-        for m in result.measurements
+    said = [
+        (report.uncertainty_text(m), limits_text(m), report.margin_text(m), m.missing or m.why, report.mark(m)) for m in result.measurements
     ]
+    rows = [(m.name, shown(m.value), m.unit, *more) for m, more in zip(result.measurements, said, strict=True)]
     head = ("figure", "value", "unit", "unc., k = 2", "allowed", "margin", "source of the limit", "verdict")
     paper.grid((38, 19, 11, 22, 27, 16, 36, 21), head, rows, right=(1, 3, 5))
 

@@ -24,7 +24,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from hil.dilution import check_fill, check_wish
-from hil.errors import InputError
+from hil.errors import InputError, shown
 from hil.prescription import AROUND, Program, compile_program
 from hil.quantity import whole
 from hil.tables import Table, as_list, as_table, inside, load_toml, need, one_of, only_keys
@@ -104,7 +104,7 @@ def _patient(value: object, where: str) -> Patient:
 def _screen(value: object, where: str) -> int:
     dose = whole(value, "dose (ng)", where)
     if dose not in SCREENS_NG:
-        raise InputError(where, f"{value!r} is no screening dose: 25, 50, 75 or 100 mcg")
+        raise InputError(where, f"{shown(value)} is no screening dose: 25, 50, 75 or 100 mcg")
     return dose
 
 
@@ -138,4 +138,4 @@ def _day(value: object, where: str) -> date:
 
 
 def _no_day(value: object, where: str) -> date:
-    raise InputError(where, f'{str(value)[:40]!r} is no date: write it like "2027-05-03"')
+    raise InputError(where, f'{shown(str(value))} is no date: write it like "2027-05-03"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from hil.errors import InputError
+from hil.errors import InputError, shown
 
 # kind -> unit as written (case does not matter) -> how many of the kind's own unit; the first is the one shown as example
 UNITS: dict[str, dict[str, Fraction]] = {
@@ -52,17 +52,17 @@ def quantity(value: object, kind: str, where: str, *, signed: bool = False) -> F
     """`value` in the kind's own unit, exact; InputError names the key and what is wanted."""
     wanted = f'write it with its unit, like "{EXAMPLES[kind]}"'
     if isinstance(value, (bool, int, float)) or not isinstance(value, str):
-        raise InputError(where, f"{value!r} has no unit: {wanted}")
+        raise InputError(where, f"{shown(value)} has no unit: {wanted}")
     if len(value) > _LONGEST:
         raise InputError(where, f"{value[:_LONGEST]!r}... is too long for a quantity: {wanted}")
     match = _SHAPE.fullmatch(value.strip())
     if not match:
-        raise InputError(where, f"{value!r} is not a number with a unit: {wanted}")
+        raise InputError(where, f"{shown(value)} is not a number with a unit: {wanted}")
     sign, whole, decimals, unit = match.groups()
     if sign and not signed:
-        raise InputError(where, f"{value!r} is signed; a {kind.split(' (')[0]} is a plain positive number: {wanted}")
+        raise InputError(where, f"{shown(value)} is signed; a {kind.split(' (')[0]} is a plain positive number: {wanted}")
     if not unit:
-        raise InputError(where, f"{value!r} has no unit: {wanted}")
+        raise InputError(where, f"{shown(value)} has no unit: {wanted}")
     number = Fraction(whole.replace("_", "") + (decimals or ""))
     return (-1 if sign == "-" else 1) * number * _factor(unit, kind, where, wanted)
 
@@ -72,15 +72,15 @@ def _factor(unit: str, kind: str, where: str, wanted: str) -> Fraction:
     if unit.lower() in units:
         return units[unit.lower()]
     if unit.lower().startswith("mg"):
-        raise InputError(where, f"the unit {unit!r} is refused: intrathecal doses are in mcg (1 mg = 1000 mcg); {wanted}")
-    raise InputError(where, f"the unit {unit!r} is no unit of {kind.split(' (')[0]} ({', '.join(units)}): {wanted}")
+        raise InputError(where, f"the unit {shown(unit)} is refused: intrathecal doses are in mcg (1 mg = 1000 mcg); {wanted}")
+    raise InputError(where, f"the unit {shown(unit)} is no unit of {kind.split(' (')[0]} ({', '.join(units)}): {wanted}")
 
 
 def whole(value: object, kind: str, where: str, *, signed: bool = False) -> int:
     """The same, where only whole numbers of the kind's own unit make sense."""
     exact = quantity(value, kind, where, signed=signed)
     if exact.denominator != 1:
-        raise InputError(where, f"{value!r} is not a whole number in {kind.split('(')[1].rstrip(')')}")
+        raise InputError(where, f"{shown(value)} is not a whole number in {kind.split('(')[1].rstrip(')')}")
     return int(exact)
 
 
@@ -88,7 +88,7 @@ def whole_units(value: object, kind: str, size: int, unit: str, where: str) -> i
     """A whole number of `unit`, which is `size` of the kind's own unit; a fraction is refused, never rounded away."""
     exact = whole(value, kind, where)
     if exact % size:
-        raise InputError(where, f"{value!r} is not a whole number of {unit}")
+        raise InputError(where, f"{shown(value)} is not a whole number of {unit}")
     return exact // size
 
 
@@ -97,7 +97,7 @@ def clock_minutes(value: object, where: str) -> int:
     match = re.fullmatch(r"(\d\d):(\d\d)", value) if isinstance(value, str) else None
     minutes = int(match[1]) * 60 + int(match[2]) if match and int(match[2]) < 60 else -1
     if not 0 <= minutes <= 1440:
-        raise InputError(where, f'{value!r} is no time of day: write it like "19:30", from "00:00" to "24:00"')
+        raise InputError(where, f'{shown(value)} is no time of day: write it like "19:30", from "00:00" to "24:00"')
     return minutes
 
 

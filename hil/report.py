@@ -103,9 +103,13 @@ def margin_text(m: Measurement) -> str:
 
 def uncertainty_text(m: Measurement) -> str:
     """Expanded, k = 2; exact counts have none."""
-    return "" if m.uncertainty is None else f"± {shown(m.uncertainty)}"
+    if m.uncertainty is None:
+        return ""
+    if m.uncertainty_down is None or m.uncertainty_down == m.uncertainty:
+        return f"± {shown(m.uncertainty)}"
+    return f"+{shown(m.uncertainty)} -{shown(m.uncertainty_down)}"
 
 
 def mark(m: Measurement) -> str:
     """The verdict with a sign that stands in grey too."""
-    return {"failed": "✗ failed", "passed": "✓ passed"}.get(m.verdict, m.verdict)
+    return {"failed": "✗ failed", "passed": "✓ passed", "marginal": "≈ marginal"}.get(m.verdict, m.verdict)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hil.errors import InputError
 from hil.result import FAILED, PASSED, UNUSABLE, AlarmSpan, Measurement, Outcome, Result, Sample
-from hil.tables import as_list, as_table, as_text, need, one_of
+from hil.tables import as_int, as_list, as_table, as_text, built, need, one_of, read_json
 
 RESULT, SERIES = "result.json", "timeseries.csv"
 TEXTS = ("scenario", "title", "story", "target", "evidence")
@@ -23,7 +22,7 @@ def read(folder: Path) -> Result:
         why = f"no run folder, it has no {RESULT}" if folder.is_dir() else "is no folder" if folder.exists() else "no such folder"
         raise InputError("", f"{why}: give the --out folder of `python -m hil run`", folder)
     try:
-        found = _result(_json(folder / RESULT))
+        found = _result(as_table(read_json(folder / RESULT), ""))
     except InputError as error:
         raise error.in_file(folder / RESULT) from None
     except (TypeError, ValueError) as error:
@@ -33,18 +32,9 @@ def read(folder: Path) -> Result:
     return found
 
 
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        return as_table(json.loads(path.read_text("utf-8")), "")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("", f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError("", f"is no valid JSON: {error}") from None
-
-
 def _result(table: Mapping[str, Any]) -> Result:
     scenario, title, story, target, evidence = (as_text(need(table, name, ""), name) for name in TEXTS)
-    found = Result(scenario, title, story, target, evidence, int(need(table, "seed", "")))
+    found = Result(scenario, title, story, target, evidence, as_int(need(table, "seed", ""), "seed"))
     found.verdict = one_of(need(table, "verdict", ""), (PASSED, FAILED, UNUSABLE), "verdict")
     found.versions = {str(name): str(text) for name, text in as_table(table.get("versions", {}), "versions").items()}
     for name in ("virtual_s", "wall_s", "expected_nl", "authorised_nl", "witnessed_nl", "balance_nl", "uncertain_nl", "max_step_error"):
@@ -52,17 +42,11 @@ def _result(table: Mapping[str, Any]) -> Result:
     found.virtual_s, found.wall_s = found.virtual_s or 0.0, found.wall_s or 0.0
     for name in ("reason", "since", "key"):
         setattr(found, name, str(table.get(name, "")))
-    found.measurements = [_record(Measurement, row, "measurements") for row in as_list(table.get("measurements", []), "measurements")]
-    found.alarms = [_record(AlarmSpan, row, "alarms") for row in as_list(table.get("alarms", []), "alarms")]
-    found.outcomes = [_record(Outcome, row, "outcomes") for row in as_list(table.get("outcomes", []), "outcomes")]
+    found.measurements = [built(Measurement, row, "measurements") for row in as_list(table.get("measurements", []), "measurements")]
+    found.alarms = [built(AlarmSpan, row, "alarms") for row in as_list(table.get("alarms", []), "alarms")]
+    found.outcomes = [built(Outcome, row, "outcomes") for row in as_list(table.get("outcomes", []), "outcomes")]
     found.refusals = [dict(as_table(row, "refusals")) for row in as_list(table.get("refusals", []), "refusals")]
     return found
-
-
-def _record(kind: type[Any], row: object, where: str) -> Any:
-    """A dataclass from the keys of its own; others are figures worked out of them."""
-    table = as_table(row, where)
-    return kind(**{name: table[name] for name in kind.__dataclass_fields__ if name in table})
 
 
 def _number(value: object) -> float | None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.actions import Step
-from hil.errors import InputError
+from hil.errors import InputError, shown
 from hil.instruments.simulated import BalanceModel
 from hil.plant.config import RigConfig
 from hil.prescription import Program, compile_program, find_program, load_program
@@ -300,7 +300,7 @@ def sample_span(value: object, where: str) -> int:
     """How often the witnesses are read, in ms."""
     sample_ms = whole(value, "time (ms)", where)
     if sample_ms < 1000:
-        raise InputError(where, f"{value!r} is too short: the witnesses are read at most once a second")
+        raise InputError(where, f"{shown(value)} is too short: the witnesses are read at most once a second")
     return sample_ms
 
 

@@ -57,7 +57,7 @@ from hil.actions import (
     Type,
 )
 from hil.conditions import Condition, condition
-from hil.errors import InputError
+from hil.errors import InputError, shown
 from hil.plant import faults
 from hil.quantity import clock_minutes, whole
 from hil.tables import Table, as_alarm, as_flag, as_int, as_list, as_number, as_table, as_text, inside, need, one_of, only_keys
@@ -224,7 +224,7 @@ def _type(table: Table, value: object, where: str) -> Action:
 
 def _send(table: Table, value: object, where: str) -> Action:
     if not isinstance(value, str) or any(ord(c) > 255 for c in value):
-        raise InputError(inside(where, "send"), f"must be a text of single bytes, not {value!r}")
+        raise InputError(inside(where, "send"), f"must be a text of single bytes, not {shown(value)}")
     return Send(
         value,
         as_flag(table.get("seal", False), inside(where, "seal")),
@@ -317,7 +317,7 @@ def _fields(value: object, where: str) -> dict[str, str]:
     table = as_table(value, where)
     for key, entry in table.items():
         if isinstance(entry, bool) or not isinstance(entry, (str, int)):
-            raise InputError(inside(where, key), f'{entry!r} cannot be sent: write it as it goes over the wire, like "250nl"')
+            raise InputError(inside(where, key), f'{shown(entry)} cannot be sent: write it as it goes over the wire, like "250nl"')
     return {key: str(entry) for key, entry in table.items()}
 
 
@@ -338,4 +338,4 @@ def local_seconds(text: str, where: str) -> int:
             return int(datetime.strptime(text, form).replace(tzinfo=timezone.utc).timestamp())
         except ValueError:
             continue
-    raise InputError(where, f'{text!r} is no date and time: write it like "2027-05-04 03:00"')
+    raise InputError(where, f'{shown(text)} is no date and time: write it like "2027-05-04 03:00"')

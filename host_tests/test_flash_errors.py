@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import tty
 from argparse import Namespace
 from pathlib import Path
@@ -409,6 +410,21 @@ def test_a_doseloop_on_another_board_is_left_alone():
     done = run_flash("--board", "pico", "--port", somebody.port)
     assert done.returncode == 2
     assert "this is a doseloop on 'pico2', not on pico: say --board pico2" in done.stderr
+
+
+def test_an_answer_that_comes_in_pieces_is_heard_whole():
+    """A packet of USB ends anywhere, also within the hash."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+
+    def serve():
+        os.read(master, 1000)
+        for piece in (b"maker=doseloop fw=0.1.0 board=pico hash=01", b"23456789abcdef git=none\r\n"):
+            os.write(master, piece)
+            time.sleep(0.3)  # longer than a read waits
+
+    threading.Thread(target=serve, daemon=True).start()
+    assert pump.listen(os.ttyname(slave), 600).fields["hash"] == "0123456789abcdef"
 
 
 class FakePrompt:

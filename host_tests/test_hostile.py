@@ -125,7 +125,8 @@ PLANTED = {
     "a damaged frame is kept for good": (
         "wire.py", "        self.frame_errors += 1\n", "        _kept.append(text * 2)\n", "heap"),
     "a parser that stumbles over an empty value": (
-        "frame.py", '    """(value, position after it); a text in quotes comes without them."""\n', "    text[start]\n", "restarted|no answer"),
+        "frame.py", '    """(value, position after it); a text in quotes comes without them."""\n', "    text[start]\n",
+        "restarted|no answer"),
     "a code that is not looked at": (
         "auth.py", '        signed = line[: line.rfind(b" mac=")]\n', "        return\n", "state changed"),
     "a frame that gets no answer": (

@@ -303,9 +303,23 @@ def test_one_damaged_copy_is_mended_from_the_other():
     assert rig.status()["key"] == "own"
 
 
-def test_a_store_of_the_wrong_length_is_damaged():
+@pytest.mark.parametrize("size", [0, 32, 63, 65, 96])
+def test_a_store_of_the_wrong_length_is_damaged(size):
     rig = owned()
-    rig.pump.keeper.journal.save("keys", b"x" * 32)
+    rig.pump.keeper.journal.save("keys", b"x" * size)
+    reboot(rig)
+    assert rig.status()["key"] == "damaged"
+
+
+def test_keys_in_the_store_are_remembered_in_the_saved_state_however_whole_the_store_is():
+    rig = fresh()
+    assert not rig.pump.keys.kept and not firmware_auth.Keys().kept
+    journal = Journal(rig.store)
+    journal.save("keys", OWN["operator"] + OWN["service"])  # as flashing does it
+    rig.store.files["keys.a"] = b"rubbish"
+    reboot(rig)
+    assert rig.pump.keys.kept and rig.status()["key"] == "own"
+    damage(rig, "gone")
     reboot(rig)
     assert rig.status()["key"] == "damaged"
 

@@ -301,3 +301,15 @@ def test_the_journal_turns_its_rings_many_times_in_the_least_region_and_keeps_10
         numbers = [r[0] for r in found.records("log")]
         assert numbers == list(range(total - len(numbers) + 1, total + 1)) and len(numbers) >= 1000
         assert found.load("state") == (b"2100" * 2500, "good")
+
+
+@pytest.mark.req("R-MON-2")
+@pytest.mark.parametrize("tidied_before", [0, 1, 5])
+def test_a_new_chip_that_restarts_before_all_its_blocks_were_erased_reports_nothing_torn(tidied_before):
+    flash = NorFlash(BLOCKS)
+    store = RegionStore(flash, flash.blocks)
+    for _ in range(tidied_before):
+        store.tidy()
+    again = as_found(flash)
+    assert again.torn == 0
+    assert max(again._worn) <= 1

@@ -154,6 +154,15 @@ def test_the_margin_is_the_distance_to_the_nearer_limit_and_negative_beyond_it()
     assert margins == [3.0, 7.0, -2.0, None]
 
 
+def test_a_marginal_figure_one_that_is_missing_and_an_uneven_uncertainty_are_told_as_such(a_day: Result) -> None:
+    a_day.measurements = [
+        Measurement("close", 4.9, "%", -5.0, 5.0, "label", 0.3, uncertainty_down=0.125),
+        Measurement("gone", None, "%", -5.0, 5.0, "label", missing="the balance was unplugged"),
+    ]
+    for text in (page(a_day), " ".join(text_of(a_day).split())):
+        assert "marginal" in text and "+0.3 -0.125" in text and "the balance was unplugged" in text
+
+
 def test_the_verdict_comes_before_the_measurements_and_these_before_the_pictures(a_day: Result) -> None:
     html = page(a_day)
     assert html.index('class="verdict passed"') < html.index("<h2>Measurements") < html.index("<svg")

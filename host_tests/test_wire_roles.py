@@ -33,7 +33,7 @@ def operator(opened):
 # ---- roles
 
 
-@given(st.binary(max_size=100), st.binary(max_size=200))
+@given(st.binary(max_size=64), st.binary(max_size=200))
 @settings(max_examples=60, deadline=None)
 def test_the_mac_is_the_hmac_of_the_standard(key, message):
     assert auth.hmac_sha256(key, message) == std_hmac.new(key, message, hashlib.sha256).digest()
@@ -85,6 +85,52 @@ def test_three_wrong_codes_make_auth_wait_longer_each_time_and_a_right_one_clear
     assert waits == [None, "2s", "4s", "8s", "16s", "32s", "64s", "128s"]
     assert opened.auth(17, "operator").ok
     assert [opened.auth(seq, "operator", b"wrong").fields for seq in (18, 19, 20)] == [{}, {}, {}]
+
+
+def test_no_wait_is_longer_than_256_s_and_it_ends_on_the_millisecond(opened):
+    for _ in range(14):
+        opened.hello()
+        opened.auth(1, "operator", b"wrong")
+        opened.now += 256_000
+    opened.hello()
+    assert opened.auth(1, "operator", b"wrong").fields == {}
+    assert opened.auth(2, "operator").fields == {"wait": "256s"}
+    opened.now += 255_000
+    assert opened.auth(3, "operator").fields == {"wait": "1s"}
+    opened.now += 999
+    assert opened.auth(4, "operator").fields == {"wait": "1s"}
+    opened.now += 1
+    assert opened.auth(5, "operator").ok
+
+
+def test_the_first_wait_is_told_in_whole_seconds_that_are_not_too_short(opened):
+    for seq in (1, 2, 3):
+        opened.auth(seq, "operator", b"wrong")
+    opened.now += 999
+    assert opened.auth(4, "operator").fields == {"wait": "2s"}
+    opened.now += 1
+    assert opened.auth(5, "operator").fields == {"wait": "1s"}
+
+
+def test_wrong_codes_are_logged_with_their_verb_at_1_2_4_and_8(opened):
+    for _ in range(9):
+        opened.hello()
+        opened.auth(1, "operator", b"wrong")
+        opened.now += 300_000
+    assert opened.log == [f"wrong mac on AUTH, {number}" for number in (1, 2, 4, 8)]
+
+
+def test_a_role_ends_with_its_session(operator):
+    operator.hello()
+    assert operator.reply(operator.signed(">0001 RUN")).code == "ROLE"
+
+
+def test_a_code_under_another_name_is_none(operator):
+    body, _, code = operator.signed(">0002 RUN").rpartition(" mac=")
+    for name in ("aaa", "zzz"):
+        refused = operator.reply(f"{body} {name}={code}")
+        assert (refused.code, "last" in refused.text) == ("AUTH", True)
+        body = body.replace(">0002", ">0003")
 
 
 def test_the_right_key_too_waits_after_wrong_ones_and_a_new_session_does_not_help(opened):

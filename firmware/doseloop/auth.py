@@ -22,9 +22,7 @@ _MOST_DOUBLINGS = const(7)  # 256 s at most
 
 
 def hmac_sha256(key, message):
-    """HMAC-SHA-256 of bytes (RFC 2104)."""
-    if len(key) > _BLOCK:
-        key = _sha256(key)
+    """HMAC-SHA-256 of bytes (RFC 2104), under a key of at most 64 bytes: ours have 32."""
     key = key + bytes(_BLOCK - len(key))
     inner = _sha256(bytes([b ^ 0x36 for b in key]) + message)
     return _sha256(bytes([b ^ 0x5C for b in key]) + inner)

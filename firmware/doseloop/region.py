@@ -219,8 +219,8 @@ class RegionStore:
 
     def _look(self, block, head, found):
         count, check = struct.unpack("<II", head[:8])
-        sound = count == check ^ 0xFFFFFFFF
-        known = (sound or not check) and count <= _MOST_ERASES
+        sound = count <= _MOST_ERASES and count == check ^ 0xFFFFFFFF  # a blank head that was discarded reads as a count of all ones
+        known = sound or (not check and count <= _MOST_ERASES)
         self._worn[block] = count if known else max(self._worn)
         owner = _owner_of(head)
         if owner:

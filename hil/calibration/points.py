@@ -10,6 +10,7 @@ from typing import Any
 from hil.errors import InputError
 from hil.metrology.blank import Blank, Noise
 from hil.metrology.volume import Conditions
+from hil.tables import built, read_json
 
 FILE = "calibration-run.json"
 VERSION = 1
@@ -78,18 +79,21 @@ class Run:
 def load(folder: Path) -> Run:
     """The interrupted run of a folder."""
     path = folder / FILE
+    if not path.exists():
+        raise InputError("", f"holds no interrupted calibration ({FILE}): begin one without --continue", folder)
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        found: dict[str, Any] = read_json(path)
         if found.pop("version") != VERSION:
             raise InputError("", "is of another version of this program: measure anew", path)
         blank = found.pop("blank")
         return Run(
-            pump=str(found["pump"]), tube=str(found["tube"]), conditions=Conditions(**found["conditions"]),
-            wanted=[Wanted(**one) for one in found["wanted"]], done=[None if one is None else Point(**one) for one in found["done"]],
-            blank=None if blank is None else Blank(**{**blank, "noise": Noise(**blank["noise"])}),
+            pump=str(found["pump"]), tube=str(found["tube"]), conditions=built(Conditions, found["conditions"], "conditions"),
+            wanted=[built(Wanted, one, "wanted") for one in found["wanted"]],
+            done=[None if one is None else built(Point, one, "done") for one in found["done"]],
+            blank=None if blank is None else built(Blank, {**blank, "noise": built(Noise, blank["noise"], "blank.noise")}, "blank"),
             evidence=str(found["evidence"]), balance=str(found["balance"]),
         )  # fmt: skip
-    except FileNotFoundError:
-        raise InputError("", f"holds no interrupted calibration ({FILE}): begin one without --continue", folder) from None
+    except InputError as error:
+        raise error.in_file(path) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("", f"is no kept calibration run ({error}): measure anew", path) from None

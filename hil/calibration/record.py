@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.errors import InputError
+from hil.tables import built, read_json
 
 DRIFT_PERCENT = 2.0  # more than this and than its doubt is told: a tube wears, or something is wrong
 CONFIRM_PERCENT = 5.0  # R-CAL-1
@@ -55,9 +56,9 @@ class Record:
 
 def load(path: Path) -> Record:
     try:
-        return Record(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError("", f"is no kept calibration ({error})", path) from None
+        return built(Record, read_json(path), "")
+    except InputError as error:
+        raise InputError(error.where, f"{error.problem}; this is no kept calibration: take it out of the folder", path) from None
 
 
 def last_of(folder: Path, pump: str) -> Record | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hil.errors import InputError
+from hil.errors import InputError, shown
 from hil.metrology.blank import CYCLES
 from hil.metrology.bolus import IN_A_ROW, BolusLimits
 from hil.metrology.flow import PROTOCOLS, STARTUP_S, Limits, Protocol, packets
@@ -109,7 +109,7 @@ def find(name: str) -> Path:
     if path.exists():
         return path
     if Path(name).suffix != ".toml" and not Path(name).exists():
-        raise InputError("--plan", f"{name!r} is neither a plan file nor a shipped one ({', '.join(shipped())})")
+        raise InputError("--plan", f"{shown(name)} is neither a plan file nor a shipped one ({', '.join(shipped())})")
     return Path(name)
 
 
@@ -169,7 +169,7 @@ def _flow(one: Table, where: str, packet_nl: int) -> FlowPlan:
     rate_nl_h = flow_rate(one.get("rate"), inside(where, "rate"))
     kind = one.get("protocol", "packets")
     if kind not in ("packets", *PROTOCOLS):
-        raise InputError(inside(where, "protocol"), f"{kind!r} is none of packets, {', '.join(PROTOCOLS)}")
+        raise InputError(inside(where, "protocol"), f"{shown(kind)} is none of packets, {', '.join(PROTOCOLS)}")
     if kind == "packets" and not packet_nl:
         raise InputError(inside(where, "protocol"), "a pump without packets (packet = 0) is tested as ambulatory or fast")
     protocol = packets(rate_nl_h, packet_nl) if kind == "packets" else PROTOCOLS[kind]()
@@ -180,7 +180,7 @@ def flow_rate(value: object, where: str) -> int:
     """A rate the pump takes in TEST:FLOW: whole nL/h, from 1 uL/h on."""
     rate_nl_h = round(quantity(value, "flow (nL/h)", where))
     if not 1000 <= rate_nl_h <= 150_000_000:
-        raise InputError(where, f"{value!r} is outside what a pump takes: 1 uL/h to 150 mL/h")
+        raise InputError(where, f"{shown(value)} is outside what a pump takes: 1 uL/h to 150 mL/h")
     return rate_nl_h
 
 
@@ -188,7 +188,7 @@ def _bolus(one: Table, where: str) -> BolusPlan:
     only_keys(one, ("name", "volume", "time", "count"), where)
     volume_nl = whole(one.get("volume"), "volume (nL)", inside(where, "volume"))
     if not 1 <= volume_nl <= 20_000_000:
-        raise InputError(inside(where, "volume"), f"{one.get('volume')!r} is no bolus: up to 20 mL")
+        raise InputError(inside(where, "volume"), f"{shown(one.get('volume'))} is no bolus: up to 20 mL")
     count = int(_number(one.get("count", IN_A_ROW), inside(where, "count"), 2, 1000))
     time_s = max(1, round(_seconds(one.get("time", "60 s"), inside(where, "time"))))
     return BolusPlan(as_text(one.get("name", f"bolus {volume_nl / 1000:g} uL"), inside(where, "name")), volume_nl, time_s, count)
@@ -215,7 +215,7 @@ def _occlusion(one: Table, where: str) -> OcclusionPlan:
     only_keys(one, ("name", "rate", "wait", "stalls", "compliance"), where)
     stalls = one.get("stalls", True)
     if not isinstance(stalls, bool):
-        raise InputError(inside(where, "stalls"), f"{stalls!r} is neither true nor false")
+        raise InputError(inside(where, "stalls"), f"{shown(stalls)} is neither true nor false")
     rate_nl_h = flow_rate(one.get("rate", "1 mL/h"), inside(where, "rate"))
     compliance = float(whole(one.get("compliance", "50 uL"), "volume (nL)", inside(where, "compliance")))
     name = as_text(one.get("name", f"occlusion at {rate_nl_h / 1e6:g} mL/h"), inside(where, "name"))
@@ -225,13 +225,13 @@ def _occlusion(one: Table, where: str) -> OcclusionPlan:
 def _seconds(value: object, where: str) -> float:
     ms = quantity(value, "time (ms)", where)
     if not 1000 <= ms <= 30 * 86_400_000:
-        raise InputError(where, f"{value!r} is no span from 1 s to 30 days")
+        raise InputError(where, f"{shown(value)} is no span from 1 s to 30 days")
     return float(ms) / 1000
 
 
 def _number(value: Any, where: str, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise InputError(where, f"{value!r} is no number from {low:g} to {high:g}")
+        raise InputError(where, f"{shown(value)} is no number from {low:g} to {high:g}")
     return float(value)
 
 

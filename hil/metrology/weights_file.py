@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.errors import InputError
+from hil.errors import InputError, shown
 from hil.instruments.diagnostics import last_digit
 from hil.metrology.masslog import FEWEST, MassLog
+from hil.tables import read_text
 
 GRAMS = {"g": 1.0, "mg": 1e-3, "kg": 1e3, "ug": 1e-6, "µg": 1e-6}
 SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0, "hours": 3600.0}
@@ -49,14 +50,7 @@ class Weights:
 
 def load(path: Path) -> Weights:
     """InputError names the line and what to do."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError("", "is no UTF-8 text: save it as CSV (UTF-8)", path) from None
-    except FileNotFoundError:
-        raise InputError("", "no such file", path) from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise InputError("", f"cannot be read ({error.strerror})", path) from None
+    text = read_text(path)
     try:
         return _read(text)
     except InputError as error:
@@ -102,7 +96,7 @@ def _columns(head: Sequence[str], number: int) -> tuple[Column, Column]:
     mass = _find(head, MASS_NAMES, GRAMS, skip=time.index if time else -1)
     for what, column, example in (("time", time, "t_s"), ("mass", mass, "mass_g")):
         if column is None:
-            raise InputError(f"line {number}", f"names no column of {what} ({', '.join(head)}): call one {example}")
+            raise InputError(f"line {number}", f"names no column of {what} ({shown(', '.join(head))[1:-1]}): call one {example}")
     assert time is not None and mass is not None
     return time, mass
 
@@ -119,14 +113,14 @@ def _find(head: Sequence[str], names: Sequence[str], units: dict[str, float], sk
 def _mass(cell: str, unit: str, number: int) -> float:
     found = VALUE.match(cell)
     if not found:
-        raise InputError(f"line {number}", f"{cell!r} is no weight: a number, with its unit here or in the column's name")
+        raise InputError(f"line {number}", f"{shown(cell)} is no weight: a number, with its unit here or in the column's name")
     given = found[2].lower() or unit
     if given not in GRAMS:
-        problem = f"is in {given!r}" if given else "has no unit"
-        raise InputError(f"line {number}", f"{cell!r} {problem}: name the column mass_g, mass_mg or mass_kg")
+        problem = f"is in {shown(given)}" if given else "has no unit"
+        raise InputError(f"line {number}", f"{shown(cell)} {problem}: name the column mass_g, mass_mg or mass_kg")
     grams = float(found[1].replace(" ", "")) * GRAMS[given]
     if abs(grams) > MOST_G:
-        raise InputError(f"line {number}", f"{cell!r} is no weight of a laboratory balance")
+        raise InputError(f"line {number}", f"{shown(cell)} is no weight of a laboratory balance")
     return grams
 
 
@@ -147,9 +141,10 @@ class _Clock:
                 self._read = self._kind(cell)
             value = self._read(cell)
         except (ValueError, OverflowError):
-            raise InputError(f"line {number}", f"{cell!r} is no time: seconds under t_s, or like 2027-05-03T08:00:00 or 08:00:00") from None
+            problem = f"{shown(cell)} is no time: seconds under t_s, or like 2027-05-03T08:00:00 or 08:00:00"
+            raise InputError(f"line {number}", problem) from None
         if not np.isfinite(value):
-            raise InputError(f"line {number}", f"{cell!r} is no time")
+            raise InputError(f"line {number}", f"{shown(cell)} is no time")
         if self._zero is None:
             self._zero = value
         return value - self._zero

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hil.errors import BenchError
+from hil.errors import BenchError, shown
 
 from .rotor import UNITS
 
@@ -72,7 +72,7 @@ def _check_value(name: str, key: str, value: object, kind: str) -> None:
     else:
         fits = True
     if not fits:
-        raise FaultError(f"fault {name}: {key} = {value!r} is no {kind} from 0 to {100 if key == 'percent' else 10**9}")
+        raise FaultError(f"fault {name}: {key} = {shown(value)} is no {kind} from 0 to {100 if key == 'percent' else 10**9}")
 
 
 def begin(rig: Rig, name: str, params: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ def end(rig: Rig, name: str) -> None:
 def lookup(name: str) -> Fault:
     """The fault of that name."""
     if name not in FAULTS:
-        raise FaultError(f"no fault is called {name!r}; there are: {', '.join(sorted(FAULTS))}")
+        raise FaultError(f"no fault is called {shown(name)}; there are: {', '.join(sorted(FAULTS))}")
     return FAULTS[name]
 
 

@@ -68,6 +68,8 @@ def _summed(parts: Iterator[Tally], name: str, total: int | None, unit: str) -> 
     with tqdm(desc=f"kill: {name}", total=total, unit="", file=sys.stderr) as bar:
         for part in parts:
             bar.update(part.done[unit])
+            for text in part.told:
+                bar.write(f"! {text}", file=sys.stderr)
             if whole is None:
                 whole = part
             else:

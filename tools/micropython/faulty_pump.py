@@ -28,9 +28,10 @@ class FaultyStore(FileStore):
         self._hal = hal
 
     def read(self, name):
-        if self._hal.has(FLASH_DEAD) or (self._hal.has(FLASH_ONE_COPY) and name.endswith(".a")):
+        data = super().read(name)
+        if data and (self._hal.has(FLASH_DEAD) or (self._hal.has(FLASH_ONE_COPY) and name.endswith(".a"))):
             return b""
-        return super().read(name)
+        return data
 
     def _refuse(self, name):
         if self._hal.has(FLASH_FULL):
