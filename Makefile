@@ -21,7 +21,7 @@ AGAIN ?= 3
 CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs
 .DEFAULT_GOAL := help
 
 help:
@@ -54,6 +54,7 @@ help:
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make browser-tests  the report, the comparison and the live page in the machine's chromium, at two widths"
 	@echo "make pictures   docs/report.png, docs/live.png, and build/pictures/ to look at before a release (needs chromium)"
+	@echo "make docs       docs/wire.md from the verb table, docs/alarms.md from the alarm table (make test says if they are stale)"
 	@echo "make clean      remove .venv and build/"
 
 $(PY):
@@ -184,6 +185,9 @@ emulated-long: $(VENV)/.pico
 # Where no chromium can be had they are skipped, and say so.
 browser-tests: $(VENV)/.browser
 	$(PY) -m pytest -rs host_tests/test_browser.py
+
+docs: $(VENV)/.bench
+	$(PY) -m tools.pages
 
 pictures: $(VENV)/.browser
 	$(PY) tools/pictures.py

@@ -23,7 +23,7 @@ _EDGE_SLICE_MS = const(20)  # an edge of the port switch ends an idle within thi
 _RTC_YEAR_SET = const(2025)  # an unset clock shows an earlier year
 _EPOCH_2000 = const(946_684_800)  # unix seconds of 2000-01-01, where some ports begin to count
 _TONE_SLICE_MS = const(25)
-_QUIET_MS = const(60)  # a host that asks again asks sooner
+_QUIET_MS = const(20)  # a host that asks without a pause asks sooner
 _CHUNK = const(64)  # a packet of USB
 _SLOW_WRITE_MS = const(5)
 CODE_SLICE = const(4096)  # bytes hashed at a time: 5 ms on an RP2040
@@ -238,7 +238,7 @@ class BoardHal:
         self._port_edge = False
 
     def _tidy(self):
-        """What the last lines left behind goes while nobody waits for an answer: a collection takes a Pico some 10 ms."""
+        """What the last lines left behind goes while nobody waits for an answer: a collection takes a Pico some 8 ms."""
         self.serial.heard = False
         collect_garbage()
 
@@ -333,6 +333,7 @@ class Signal:
         """signal: row of SIGNALS, its TEST bit makes no difference here; 0 ends it."""
         if signal == self._signal:
             return
+        self._signal = 0  # first: a step that waits to be run must not sound after the timer's end
         self._timer.deinit()
         self._sound(0)
         self._shine(0)
@@ -345,6 +346,8 @@ class Signal:
             self._timer.init(period=_TONE_SLICE_MS, mode=machine.Timer.PERIODIC, callback=self._step_bound)
 
     def _step(self, _timer):
+        if not self._signal:
+            return
         self._burst.step()
         self._light.step()
 

@@ -42,14 +42,26 @@ def damaged(folder):
     return None
 
 
+def interrupt(byte):
+    """Which byte is Ctrl-C, -1 for none; a desktop's Python has no such setting."""
+    try:
+        import micropython
+
+        micropython.kbd_intr(byte)
+    except (ImportError, AttributeError):
+        pass
+
+
 def start(folder):
     """Runs the folder's main, or says why not until Ctrl-C opens the prompt."""
+    interrupt(-1)  # a stray 0x03 must not end a start that resumes basal
     path = damaged(folder)
     if path is None:
         sys.path.insert(0, folder)
         sys.modules.pop("main", None)
         __import__("main")
         return
+    interrupt(3)
     try:
         while True:
             print("DOSELOOP DOES NOT START: %s is damaged or gone. Nothing moves." % path)

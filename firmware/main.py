@@ -34,6 +34,16 @@ def make_unix():
 def make_board(name):
     """The hal of a flashed board, or None: the prompt opens. No pin is touched before both questions are answered."""
     family = __import__(name)
+    try:
+        return open_board(family)
+    except Exception as error:  # a part that did not answer, once: no prompt, the board starts again (R-ALM-11)
+        sys.print_exception(error, sys.stderr)
+        time.sleep(_SAID_AGAIN_S)
+        family.mark_cause(BOOT_WATCHDOG)
+        family.machine.reset()
+
+
+def open_board(family):
     cause = family.take_boot_cause()
     if cause == BOOT_MAINT:
         family.mark_cause(BOOT_SOFT)  # what follows the maintenance, unless the power is cut
@@ -92,11 +102,11 @@ def main():
     if hal is None:
         micropython.kbd_intr(3)
         return
-    from doseloop.controller import Controller
-
-    gc.collect()
-    gc.threshold(_COLLECT_RUNNING)
     try:
+        from doseloop.controller import Controller
+
+        gc.collect()
+        gc.threshold(_COLLECT_RUNNING)
         Controller(hal).run()
     except Exception as error:  # whatever it is: the board starts again, and basal resumes by itself (R-ALM-11)
         sys.print_exception(error, sys.stderr)

@@ -73,8 +73,8 @@ class Player:
         self._wake_in(self.wait_us())
 
     def wait_us(self):
-        """Until the next call of play() is due (0: now), negative: nothing is under way."""
-        if not self._playing:
+        """Until the next call of play() is due (0: now), negative: nothing is under way, or it is halted until revoke()."""
+        if not self._playing or self._halted:
             return -1
         return max(0, self._hold_us - ticks_diff(self._now(), self._place_us))
 

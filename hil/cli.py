@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner
+from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner, teaching
+from hil.doctor import command as doctor_command
 from hil.errors import BenchError
 from hil.link import Link
 from hil.places import about, place
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hil", description="A bench for the doseloop pump. Not a medical device.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    doctor_command.add(commands)
     _add_run(commands.add_parser("run", help="run a scenario and judge it").add_argument)
     _add_serve(commands.add_parser("serve", help="a running simulated pump for any serial client").add_argument)
     listing = commands.add_parser("list", help="the scenarios that are shipped")
@@ -58,8 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     metrology_commands.add(commands)
     calibration_command.add(commands)
     page_commands.add(commands)
+    teaching.add_completion(commands, parser)
     commands.choices["run"].set_defaults(do=_run)
     commands.choices["serve"].set_defaults(do=_serve)
+    teaching.teach(parser)
     return parser
 
 

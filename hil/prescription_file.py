@@ -138,4 +138,4 @@ def _day(value: object, where: str) -> date:
 
 
 def _no_day(value: object, where: str) -> date:
-    raise InputError(where, f'{shown(value)} is no date: write it like "2027-05-03"')
+    raise InputError(where, f'{shown(str(value))} is no date: write it like "2027-05-03"')

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hil.errors import InputError
 from hil.result import FAILED, PASSED, UNUSABLE, AlarmSpan, Measurement, Outcome, Result, Sample
-from hil.tables import as_int, as_list, as_table, as_text, built, need, one_of, read_text
+from hil.tables import as_int, as_list, as_table, as_text, built, need, one_of, read_json
 
 RESULT, SERIES = "result.json", "timeseries.csv"
 TEXTS = ("scenario", "title", "story", "target", "evidence")
@@ -23,7 +22,7 @@ def read(folder: Path) -> Result:
         why = f"no run folder, it has no {RESULT}" if folder.is_dir() else "is no folder" if folder.exists() else "no such folder"
         raise InputError("", f"{why}: give the --out folder of `python -m hil run`", folder)
     try:
-        found = _result(_json(folder / RESULT))
+        found = _result(as_table(read_json(folder / RESULT), ""))
     except InputError as error:
         raise error.in_file(folder / RESULT) from None
     except (TypeError, ValueError) as error:
@@ -31,14 +30,6 @@ def read(folder: Path) -> Result:
     if (folder / SERIES).exists():
         found.samples = _series(folder / SERIES)
     return found
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    text = read_text(path)
-    try:
-        return as_table(json.loads(text), "")
-    except (ValueError, RecursionError) as error:
-        raise InputError("", f"is no valid JSON: {error}") from None
 
 
 def _result(table: Mapping[str, Any]) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,19 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise error.in_file(path) from None
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise InputError("", f"is no valid TOML: {_short(error)}", path) from None
+
+
+def read_json(path: Path) -> Any:
+    """What a program left in a file, if nobody has made it something else."""
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+        _refuse_endless(content, "")
+    except InputError as error:
+        raise error.in_file(path) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError("", f"is no valid JSON: {_short(error)}", path) from None
+    return content
 
 
 def _refuse_endless(value: object, where: str) -> None:

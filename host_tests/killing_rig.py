@@ -28,9 +28,9 @@ PLANTS = {
         '        self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)\n        return cut\n',
     ),
     "after a restart the steps of the outage are made up": (
-        "doseloop/boot.py",
-        "    pump.refresh(judged=True)\n    pump.save()\n",
-        "    pump.refresh(judged=True)\n    pump.hal.put(5, 0, 100000)\n    pump.save()\n",
+        "doseloop/controller.py",
+        "    def run(self):\n        while True:\n",
+        "    def run(self):\n        self._hal.put(5, 0, 100000)\n        while True:\n",
     ),
     "a new frame ends the one before it": (
         "doseloop/frame.py",
@@ -44,9 +44,9 @@ PLANTS = {
     ),
     "a line that nobody holds is an error": (
         "hal_unix.py",
-        "        try:\n            return self._out.write(data[:_WRITE_BYTES]) or 0\n"
-        "        except OSError:\n            return 0  # the cable is out: nothing taken\n",
-        "        return self._out.write(data[:_WRITE_BYTES]) or 0\n",
+        "        if not self._hal.serial_pending():\n            return 0\n        count = 0\n"
+        "        while count < len(buffer) and self._readable.poll(0):\n            byte = self._byte()\n",
+        "        count = 0\n        while count < len(buffer) and self._readable.poll(0):\n            byte = self._in.read(1)\n",
     ),
 }
 

@@ -60,6 +60,7 @@ class PumpRig:
     def open_port(self, is_open=True):
         """The switch changes; the board wakes the loop at the edge."""
         self.hal.reads_open = is_open
+        self.hal.see_port()
         self.turn()
 
     # the line

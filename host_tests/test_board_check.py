@@ -157,11 +157,11 @@ def test_the_firmware_refuses_a_wrong_board_at_start_and_says_why():
 
 
 @pytest.mark.parametrize("name", [name for name in FLASHED if family(name) == "rp2"])
-@pytest.mark.parametrize("blocks, fits", [(0, True), (1, False), (47, False), (48, True), (288, True), (289, False), (4096, False)])
+@pytest.mark.parametrize("blocks, fits", [(0, True), (1, False), (51, False), (52, True), (288, True), (289, False), (4096, False)])
 def test_the_journals_region_has_room_for_the_journal_and_leaves_room_for_the_filesystem(name, blocks, fits):
     found = faults(dict(BOARDS[name], journal_blocks=blocks, flash_blocks=352), "rp2")
     assert (found == []) == fits
-    assert fits or found == [f"journal_blocks is {blocks}; it must be 0 (the journal is kept in files) or from 48 to 288"]
+    assert fits or found == [f"journal_blocks is {blocks}; it must be 0 (the journal is kept in files) or from 52 to 288"]
 
 
 def test_the_least_region_of_the_check_is_that_of_the_region():

@@ -43,8 +43,8 @@ BLOCKS = 352
 EXCHANGES_OF_MOST_FILES = 245  # of 326; the last are the comparison of all files and the switch
 LEAST_HEAP = 24 * 1024  # what a turn, a frame of 512 bytes and its reply, and a program being staged take, several times over
 MIDNIGHT = 1_809_302_400  # unix seconds of 2027-05-03 00:00
-PATIENT = Patience(60.0, 2, 30.0)
-OURS_S = 1200  # 3 s of the chip's time, in which it loads the firmware from files, have taken 150 s of ours
+OURS_S = 7200  # 3 s of the chip's time, in which it loads the firmware from files, are minutes of ours, and many where others compute
+PATIENT = Patience(OURS_S / 6, 2, OURS_S / 6)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def test_maint_opens_the_prompt_with_watchdog_engine_and_enable_off_and_a_power_
     with UsbPico(FROZEN) as pico:
         link_to(pico).channel.close()
         enabled = len(pico.rig.enable)
-        pump.ask_for_prompt(pico.port, auth.default_keys())
+        pump.ask_for_prompt(pico.port, auth.default_keys(), OURS_S)
         pump.open_prompt(pico.port, OURS_S).close()
         pico.run_on(9_000)  # longer than the watchdog waits
         assert mpremote(pico.port, "resume", "exec", "x = 6\nprint(7 * x)").stdout.strip() == "42"

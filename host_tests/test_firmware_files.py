@@ -121,3 +121,31 @@ def test_a_missing_toolchain_is_named_with_the_packages_that_bring_it(monkeypatc
     assert image.main() == 2
     said = capsys.readouterr().err
     assert "gcc-arm-none-eabi" in said and "cmake" in said and "apt-get install" in said
+
+
+def test_a_build_folder_of_another_recipe_or_place_is_begun_anew(tmp_path):
+    out = tmp_path / "cmake"
+    image._start_anew(out, "one")
+    (out / "made").touch()
+    image._start_anew(out, "one")
+    assert (out / "made").exists()
+    image._start_anew(out, "two")
+    assert not (out / "made").exists()
+
+
+@pytest.mark.parametrize("board", ["pico", "pico2"])
+def test_the_readable_image_holds_what_the_flashed_one_holds_with_line_numbers(board):
+    flashed, readable = (modules(ROOT / "boards" / board / name) for name in ("manifest.py", "manifest_readable.py"))
+    assert [(part.name, part.source) for part in flashed] == [(part.name, part.source) for part in readable]
+    assert content_hash(flashed) == content_hash(readable)
+    assert {part.opt for part in readable} == {0}
+
+
+def test_only_the_flashed_image_has_short_names(tmp_path):
+    flashed, parts = (ROOT / "boards" / "pico" / name for name in ("manifest.py", "manifest_parts.py"))
+    text = image._frozen_manifest(flashed, tmp_path).read_text("utf-8")
+    assert text.startswith(f'include("{flashed.with_name("manifest_boot.py")}")') and 'module("build_id.py")' in text
+    for part in modules(flashed):
+        assert f'module("{part.name}", base_path="{tmp_path / "short"}", opt={part.opt})' in text
+        assert (tmp_path / "short" / part.name).is_file()
+    assert image._frozen_manifest(parts, tmp_path).read_text("utf-8").startswith(f'include("{parts}")')

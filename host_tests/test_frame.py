@@ -1,7 +1,7 @@
 """The wire's lines: form, CRC, length, line ends, and what damage does."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wire_rig import Pump
 
@@ -122,6 +122,11 @@ values = st.one_of(st.integers(), words, st.sampled_from(["", " ", "a b", "a=b",
 
 
 @given(st.lists(st.tuples(st.one_of(names, st.sampled_from(["text", "lot"])), values), max_size=6))
+@example([("a", "b=c")])
+@example([("a", "b c")])
+@example([("a", ""), ("b", 1)])
+@example([("a", "x>y")])
+@example([("a", 'x"y')])
 @settings(max_examples=300, deadline=None)
 def test_fields_looked_at_together_are_written_as_one_by_one(pairs):
     one_by_one = " ".join(["<0001 OK"] + [frame.field(name, value) for name, value in pairs])

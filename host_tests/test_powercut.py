@@ -29,10 +29,10 @@ def test_a_cut_at_any_flash_operation_loses_nothing_and_does_nothing_twice(store
 # bug: where the campaign meets it (store, first operation, operations, stride), and what it says
 PLANTED = {
     "reply_first": ("region", 40, 60, 20, "acknowledged was"),
-    "old_goes_first": ("region", 115, 1, 1, "state copy one_bad"),
-    "torn_is_used_again": ("region", 90, 1, 1, "is lost"),
-    "sample_after": ("region", 1, 1, 1, "may have been made"),
-    "unsynced": ("files", 261, 1, 1, "is lost"),
+    "old_goes_first": ("region", 112, 15, 3, "state copy one_bad"),
+    "torn_is_used_again": ("region", 84, 28, 4, "is lost"),
+    "sample_after": ("region", 0, 4, 1, "may have been made"),
+    "unsynced": ("files", 250, 24, 6, "is lost"),
 }
 
 

@@ -262,6 +262,17 @@ def test_whatever_lies_in_a_head_opening_never_raises_and_writing_works(head, bl
     assert RegionStore(flash, 4).read("x") == b"new"
 
 
+@pytest.mark.parametrize("count", [0xFFFFFFFF, 0xFFFFFFFE, 0x80000000])
+def test_a_count_of_erases_that_a_cut_has_spoilt_neither_stops_the_start_nor_is_believed(count):
+    """Found by cuts: a block whose erase had ended without its count, dropped, and erased again at the next start."""
+    flash = blank(4)
+    flash.data[0:64] = count.to_bytes(4, "little") + bytes(60)
+    store = tidied(flash)
+    for k in range(8):
+        store.replace("x", b"%d" % k)
+    assert as_found(flash).read("x") == b"7" and max(store._worn) < 20
+
+
 @given(st.integers(0, 511))
 @settings(max_examples=100, deadline=None)
 @pytest.mark.req("R-ALM-8", "R-MON-2")
@@ -290,3 +301,15 @@ def test_the_journal_turns_its_rings_many_times_in_the_least_region_and_keeps_10
         numbers = [r[0] for r in found.records("log")]
         assert numbers == list(range(total - len(numbers) + 1, total + 1)) and len(numbers) >= 1000
         assert found.load("state") == (b"2100" * 2500, "good")
+
+
+@pytest.mark.req("R-MON-2")
+@pytest.mark.parametrize("tidied_before", [0, 1, 5])
+def test_a_new_chip_that_restarts_before_all_its_blocks_were_erased_reports_nothing_torn(tidied_before):
+    flash = NorFlash(BLOCKS)
+    store = RegionStore(flash, flash.blocks)
+    for _ in range(tidied_before):
+        store.tidy()
+    again = as_found(flash)
+    assert again.torn == 0
+    assert max(again._worn) <= 1

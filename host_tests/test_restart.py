@@ -417,3 +417,17 @@ def test_a_pump_that_an_alarm_stopped_a_moment_before_the_power_went_has_all_its
     assert rig.pump.alarms.action() == STOP
     rig.cut_power(1000).connect()
     assert len(rig.edges()) <= rig.pump.ledger.total_steps()
+
+
+@pytest.mark.req("R-MON-1", "R-PRF-4", "R-ALM-6")
+def test_at_a_high_rate_a_restart_forgets_nothing_of_the_last_24_hours():
+    """At 1 mL/h a reservation is used up every 36 s, and the account's records go back 7 h; the marks go back further."""
+    rig = PumpRig().take_over(flat(1_224_000), conc=51, volume=20_000_000).run()
+    rig.advance(12 * HOUR_MS)
+    before = rig.pump.ledger.day_ng(rig.pump.clock.elapsed)
+    rig.cut_power(1000)
+    now = rig.pump.clock.elapsed
+    given = rig.pump.basal.given_since([now - DAY_MS], now)[0]
+    assert all(new >= old for new, old in zip(rig.pump.ledger.day_ng(now), before))
+    assert given.num >= before[0] * given.den
+    assert rig.pump.windows._quarters.count >= 47

@@ -6,6 +6,7 @@ An image, a flashed board and package.json are made from the same list, so all o
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,3 +98,19 @@ def _git(*arguments: str) -> str:
 def build_id(parts: list[Module]) -> str:
     """The source of build_id.py, which goes with them."""
     return f'HASH = "{content_hash(parts)}"\nGIT = "{git_hash(parts)}"\n'
+
+
+def unix_hash() -> str:
+    """What the unix port reports: it runs the sources of one folder as they are."""
+    sources = sorted((ROOT / "firmware" / "doseloop").glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:HASH_DIGITS]
+
+
+def main() -> None:
+    """Prints board and hash of every firmware in this checkout, for `python -m hil doctor`."""
+    boards = {board: content_hash(modules(manifest_of(board))) for board in board_names()}
+    print(json.dumps({**boards, "unix": unix_hash()}))
+
+
+if __name__ == "__main__":
+    main()

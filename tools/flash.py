@@ -71,7 +71,7 @@ def enter(options: argparse.Namespace, port: str, keys: dict[str, bytes]) -> Pro
         say(f"{port}: doseloop {heard.fields.get('fw')} on {here}, hash {heard.fields.get('hash')}")
         if here != board:
             raise FlashError(f"this is a doseloop on {here!r}, not on {board}: say --board {here} if that is meant. Nothing was changed")
-        pump.ask_for_prompt(port, keys)
+        pump.ask_for_prompt(port, keys, options.patience)
     try:
         return pump.open_prompt(port, options.patience if heard.fields else 0)
     except Gone as gone:

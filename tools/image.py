@@ -25,8 +25,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools import firmware_files, pico_source  # noqa: E402 - after the path is set
+from tools import firmware_files, frozen_names, pico_source  # noqa: E402 - after the path is set
 from tools.firmware_files import FilesError  # noqa: E402
+from tools.frozen_names import NamesError, shorten  # noqa: E402
 from tools.pico_source import ImageError, call, need_tools, source_tree  # noqa: E402
 
 BUILD = ROOT / "build" / "pico"  # the sources of MicroPython are here for every board
@@ -81,11 +82,16 @@ def chip_of(board: str) -> Chip:
 def image_key(manifest: Path) -> str:
     """Names everything that makes an image what it is: content, commit, manifests, this recipe and the sources it is told to take."""
     digest = hashlib.sha256(firmware_files.build_id(firmware_files.modules(manifest)).encode())
-    manifests = [*sorted(manifest.parent.glob("manifest*.py")), *sorted(FROZEN_BOOT.glob("*.py"))]
-    for path in [manifest, *manifests, Path(__file__), Path(pico_source.__file__)]:
+    recipe = [Path(__file__), Path(pico_source.__file__), Path(frozen_names.__file__), *sorted(FROZEN_BOOT.glob("*.py"))]
+    for path in [manifest, *sorted(manifest.parent.glob("manifest*.py")), *recipe]:
         digest.update(path.name.encode() + path.read_bytes())
     digest.update(os.environ.get("MICROPYTHON_DIR", "").encode())
     return digest.hexdigest()[:16]
+
+
+def is_shortened(manifest: Path) -> bool:
+    """The image that is flashed; a manifest of another name keeps names for a person at the prompt, or who reads a traceback."""
+    return manifest.name == "manifest.py"
 
 
 def _frozen_manifest(manifest: Path, out: Path) -> Path:
@@ -93,16 +99,34 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     fixed = out / "manifest.py"
     parts = firmware_files.modules(manifest)
-    fixed.write_text(f'include("{manifest}")\n' + ('module("build_id.py")\n' if parts else ""), encoding="utf-8")
+    boot = manifest.with_name("manifest_boot.py")
+    taken = [f'include("{boot}")', *_short_modules(parts, out)] if is_shortened(manifest) else [f'include("{manifest}")']
+    fixed.write_text("\n".join([*taken, 'module("build_id.py")' if parts else "", ""]), encoding="utf-8")
     (out / "build_id.py").write_text(firmware_files.build_id(parts), encoding="utf-8")
     (out / "frozen_content.c").unlink(missing_ok=True)
     shutil.rmtree(out / "frozen_mpy", ignore_errors=True)
     return fixed
 
 
+def _short_modules(parts: list[firmware_files.Module], out: Path) -> list[str]:
+    """The manifest's lines for the modules, which lie under `out` with short private names; names.json tells which is which."""
+    sources, short = shorten({part.name: part.source.read_text(encoding="utf-8") for part in parts})
+    folder = out / "short"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in sources.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    (out / "names.json").write_text(json.dumps(short, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return [f'module("{part.name}", base_path="{folder}", opt={part.opt})' for part in parts]
+
+
 # What MicroPython lets a board choose. The collector's stack: where it overflows, the whole heap is gone through again for what did not
-# fit; 64 entries are less than one module's functions, and a collection of the running firmware took 13.7 ms instead of GC_MS.
+# fit. 64 entries are less than one module's functions: with them a collection of the running firmware takes twice as long.
 BOARD_CHOICES = "#define MICROPY_ALLOC_GC_STACK_SIZE (512)\n"
+
+
+# What MicroPython lets its compiler be built with: texts up to so many characters are kept once for all modules, 12 bytes less each.
+CROSS_CHOICES = "-DMICROPY_ALLOC_PARSE_INTERN_STRING_LEN=200"
 
 
 def _board_folder(original: Path, folder: Path) -> Path:
@@ -124,9 +148,9 @@ def _start_anew(out: Path, recipe: str) -> None:
 
 def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Path:
     """Builds mpy-cross and the port; cmake keeps what did not change in `out`."""
-    port = source / "ports" / "rp2"
-    _start_anew(out, f"{out}\n{source}\n{chip.micropython}\n{BOARD_CHOICES}")
-    call(["make", "-C", str(source / "mpy-cross"), "-j2"], source, log)
+    port, cross = source / "ports" / "rp2", out / "mpy-cross"
+    _start_anew(out, f"{out}\n{source}\n{chip.micropython}\n{BOARD_CHOICES}{CROSS_CHOICES}\n")
+    call(["make", "-C", str(source / "mpy-cross"), "-j2", f"BUILD={cross}", f"CFLAGS_EXTRA={CROSS_CHOICES}"], source, log)
     options = {
         "MICROPY_BOARD": chip.micropython,
         "MICROPY_BOARD_DIR": _board_folder(port / "boards" / chip.micropython, out / "board"),
@@ -136,7 +160,8 @@ def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Pat
         "PICO_SDK_PATH": source / "lib" / "pico-sdk",
     }
     cmake = " ".join(f"-D{key}={value}" for key, value in options.items())
-    call(["make", "-C", str(port), "-j2", f"BOARD={chip.micropython}", f"BUILD={out}", f"CMAKE_ARGS={cmake}"], port, log)
+    settings = [f"BOARD={chip.micropython}", f"BUILD={out}", f"MICROPY_MPYCROSS={cross / 'mpy-cross'}", f"CMAKE_ARGS={cmake}"]
+    call(["make", "-C", str(port), "-j2", *settings], port, log)
     if not (out / "frozen_content.c").exists():
         raise ImageError(f"the build froze nothing into the image, so it would be an older one's: delete {out} and try again")
     return out / "firmware.bin"
@@ -164,7 +189,10 @@ def build(manifest: Path = MANIFEST) -> Path:
     print("building the image (about two minutes the first time)", flush=True)
     began = time.monotonic()
     out = folder / f"cmake-{source.name}"
-    _keep(image, _make(chip, source, manifest, out, log), chip, about(manifest, out))
+    binary = _make(chip, source, manifest, out, log)
+    if is_shortened(manifest):
+        shutil.copy(out / "names.json", image.with_suffix(".names.json"))
+    _keep(image, binary, chip, about(manifest, out))
     print(f"image built in {time.monotonic() - began:.0f} s", flush=True)
     return image
 
@@ -209,6 +237,8 @@ def show(image: Path, manifest: Path) -> None:
     stable = image.with_name("firmware.uf2" if manifest.name == "manifest.py" else f"{manifest.stem}.uf2")
     _replace(stable, image.read_bytes())
     print(f"board {facts['board']}, hash {facts['hash']}, git {facts['git']}")
+    if is_shortened(manifest):
+        print(f"a traceback shows short private names, this file the source's: {image.with_suffix('.names.json')}")
     print(f"{facts['image_bytes']} bytes of flash, of which {facts['frozen_bytes']} are frozen modules")
     print(f"hold BOOTSEL while plugging the board in, then copy this file to the drive that appears:\n{stable}")
 
@@ -230,7 +260,7 @@ def main() -> int:
         chip_of(options.board)
         manifest = (options.manifest or firmware_files.manifest_of(options.board)).resolve()
         show(build(manifest), manifest)
-    except (ImageError, FilesError) as error:
+    except (ImageError, FilesError, NamesError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -24,12 +24,13 @@ SLICE_NS = 1_000_000
 
 
 class PicoBench:
-    """`heard`: what it has said and nobody has taken yet."""
+    """`heard`: what it has said and nobody has taken yet. `answer_bytes`: of the last answer, its end included."""
 
     def __init__(self, image: Path, usb_poll_us: int = USB_POLL_US) -> None:
         self.wiring = RigWiring(PinRig(), board_data())
         self.chip = Chip(image, self.wiring, FLASH["typical"], usb_poll_us)
         self.heard = b""
+        self.answer_bytes = 0
         self.chip.hear = self._hear
 
     def _hear(self, data: bytes) -> None:
@@ -77,13 +78,30 @@ class PicoBench:
     # ---- its wire
 
     def exchange(self, seq: int, verb: str, **fields: Any) -> tuple[Reply, float]:
-        """Its reply, and the ms of its time from the frame's first byte to the reply's last."""
+        """Its reply, and the ms of its time from the frame's first byte to the reply's last. Only the reply of this number counts."""
         began_ns = self.chip.now_ns
         self.chip.send(seal(request_body(seq, verb, fields)))
         while True:
             answer = parse_line(self._line(began_ns))
             if isinstance(answer, Reply):
+                if answer.seq != seq:
+                    raise TargetError(f"{verb} with number {seq} was answered {answer}")
                 return answer, (self.chip.now_ns - began_ns) / 1e6
+
+    # A channel for hil.link.Link, in its time.
+
+    def send(self, data: bytes) -> None:
+        self.chip.send(data)
+
+    def receive(self, timeout_s: float) -> bytes:
+        end_ns = self.chip.now_ns + int(timeout_s * 1e9)
+        while not self.heard and self.chip.now_ns < end_ns:
+            self.chip.run_to(min(end_ns, self.chip.now_ns + SLICE_NS))
+        heard, self.heard = self.heard, b""
+        return heard
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _line(self, began_ns: int) -> bytes:
         """Run until a line is whole; the chip stops at its end by itself."""
@@ -91,7 +109,8 @@ class PicoBench:
             if self.chip.now_ns > began_ns + LIMIT_NS:
                 raise TargetError(f"the emulated Pico gave no answer, only {self.heard[-200:]!r}")
             self.chip.run_to(began_ns + LIMIT_NS)
-        line, _, self.heard = self.heard.partition(b"\n")
+        line, end, self.heard = self.heard.partition(b"\n")
+        self.answer_bytes = len(line + end)
         return line.strip()
 
     def edges_us(self) -> list[float]:

@@ -1,8 +1,7 @@
-# ruff: noqa: F821 - freeze, package and module are given by MicroPython's manifest tool
+# ruff: noqa: F821 - include, package and module are given by MicroPython's manifest tool
 """All of the Pico's image but main: its prompt is left free, so that `make smoke` can measure the parts from it."""
 
-freeze("$(PORT_DIR)/modules", ("rp2.py", "_boot_fat.py"))
-freeze("boot", "_boot.py")  # the journal has the end of the storage
+include("manifest_boot.py")
 module("board.py")
 package("doseloop", base_path="../../firmware", opt=3)  # without line numbers: 8 KB less
 module("hal_common.py", base_path="../../firmware", opt=3)

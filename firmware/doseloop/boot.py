@@ -52,6 +52,8 @@ def _restore_account(pump, state):
     """Newest sample into the ledger, what it reserved as uncertain, a delivery without a result as UNCERTAIN."""
     replay = _Replay(pump, state["at"] if state else -1)
     for seq, kind, elapsed, _, payload in pump.keeper.journal.records("acct"):
+        if not replay.begun:
+            replay.begin(pump.keeper.journal.records("marks"), elapsed)
         replay.take(kind, elapsed, payload)
         if seq % _COLLECT_EVERY == 0:
             collect_garbage()
@@ -87,6 +89,14 @@ class _Replay:
         self.sample = None  # (kind, values, elapsed) of the newest sample
         self.open_delivery = None  # intent without a result
         self.unbooked = None  # delivery with a result that no sample has in it yet
+        self.begun = False
+
+    def begin(self, marks, oldest):
+        """What lies before the account's oldest record; a bolus in it counts as basal, for it cannot be told apart."""
+        self.begun = True
+        for _, _, elapsed, _, payload in marks:
+            if elapsed < oldest:
+                self._look_back(elapsed, records.unpack_sample(payload))
 
     def take(self, kind, elapsed, payload):
         if kind in (records.SAMPLE_RUNNING, records.SAMPLE_AT_REST):
@@ -113,6 +123,9 @@ class _Replay:
         self.sample = (kind, values, elapsed)
         if self.unbooked and CATEGORY[self.unbooked.verb] == DOSE:
             self.unbooked = None
+        self._look_back(elapsed, values)
+
+    def _look_back(self, elapsed, values):
         if self._quarter_at is None or elapsed - self._quarter_at >= QUARTER_MS:
             self._quarter_at = elapsed
             if elapsed >= self._pump.windows.begun:

@@ -64,7 +64,7 @@ class Controller:
             self.rest(self.turn())
 
     def rest(self, wait_ms):
-        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 14 ms).
+        """Sleep. Before a long one, now and then, what the turns left behind is collected: then no turn has to (a Pico takes 8 ms).
         So is flash erased, a block each time: then no record has to wait for it.
         """
         self._turns += 1

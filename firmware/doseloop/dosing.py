@@ -305,9 +305,9 @@ class Dosing:
         self.exhausted = self._ending = False
         self._extra_last = 0
         self._lease_ready = False
+        made = self._hal.revoke()  # also where nothing is planned: an open port may have halted the engine
         if not self._anchors:
             return
-        made = self._hal.revoke()
         self.is_sealed()
         self.reserved += self.commanded - made
         self.commanded = made

@@ -1,4 +1,4 @@
-"""What survives a power cut: two streams of fixed-size records, and named data kept in two copies.
+"""What survives a power cut: streams of fixed-size records, and named data kept in two copies.
 
 It knows no kinds of records. A stream is a ring of files of 63 records, each one flash block with its head (region.py); record number `seq`
 (1, 2, 3, ...) has its fixed place, so that a damaged one costs its own number and nothing else. Whatever a cut leaves
@@ -21,7 +21,8 @@ _PER_FILE = const(63)
 _FILE_BYTES = const(4032)
 
 # name: files of its ring; while one fills, the others are kept whole: 16 x 63 and 12 x 63 records at least.
-STREAMS = {"log": 17, "acct": 13}
+# marks: a sample of the account each quarter of an hour, 31 h of them.
+STREAMS = {"log": 17, "acct": 13, "marks": 3}
 
 _COPY_HEAD = "<4sII"  # mark, generation, length; then the data and a CRC-32 of all of it
 _COPY_HEAD_BYTES = const(12)

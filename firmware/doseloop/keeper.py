@@ -8,6 +8,7 @@ import json
 from doseloop import records
 from doseloop.journal import Journal
 from doseloop.units import collect_garbage
+from doseloop.windows import QUARTER_MS
 
 _MAX_WAITING = 40
 _LOG_TEXT = 40
@@ -31,7 +32,11 @@ class Keeper:
 
     def sample(self, ledger, programmed, reserved, running):
         kind = records.SAMPLE_RUNNING if running else records.SAMPLE_AT_REST
-        self._append("acct", kind, records.pack_sample(ledger, programmed, reserved))
+        payload = records.pack_sample(ledger, programmed, reserved)
+        self._append("acct", kind, payload)
+        mark = self.journal.newest("marks")
+        if mark is None or self._clock.elapsed - mark[2] >= QUARTER_MS:
+            self._append("marks", kind, payload)  # at a high rate the account turns over in hours: the last 24 h need a longer memory
 
     def intent(self, delivery):
         """False: it is not on record, so the delivery must not begin."""

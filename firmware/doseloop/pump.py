@@ -402,8 +402,8 @@ class Pump:
         """Cut the delivery in progress short, or book its natural end; basal goes on by the caller's flow()."""
         now = self.clock.update()
         delivery = self.deliveries.current
+        self.hal.guard_port(False)  # first: an edge after the engine was revoked must not halt it again, basal goes on (R-CAP-2)
         made = self.dosing.end_extra(now)
-        self.hal.guard_port(False)
         made = delivery.steps if made is None else made
         self.advance(now)
         self.dosing.reserved -= delivery.steps - made

@@ -17,7 +17,7 @@ import struct
 
 from doseloop.units import const
 
-MIN_BLOCKS = const(48)  # both streams (30), two copies of the state of three blocks each and one being written, and as many to spare
+MIN_BLOCKS = const(52)  # the streams (33), two copies of the state of three blocks each and one being written, and as many to spare
 BLOCK = const(4096)
 _PAGE = const(256)
 _HEAD = const(64)
@@ -32,6 +32,7 @@ _BLANK = b"\xff" * 256
 _EIO = const(5)
 _ENOSPC = const(28)
 _BLOCK_ERASE = const(6)
+_MOST_ERASES = const(10_000_000)  # no block lives so long: a count beyond is what a cut has left
 
 
 class _File:
@@ -218,8 +219,9 @@ class RegionStore:
 
     def _look(self, block, head, found):
         count, check = struct.unpack("<II", head[:8])
-        sound = count == check ^ 0xFFFFFFFF
-        self._worn[block] = count if sound or not check else max(self._worn)
+        sound = count <= _MOST_ERASES and count == check ^ 0xFFFFFFFF  # a blank head that was discarded reads as a count of all ones
+        known = sound or (not check and count <= _MOST_ERASES)
+        self._worn[block] = count if known else max(self._worn)
         owner = _owner_of(head)
         if owner:
             name, generation, part, parts, size = owner

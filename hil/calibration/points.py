@@ -10,7 +10,7 @@ from typing import Any
 from hil.errors import InputError
 from hil.metrology.blank import Blank, Noise
 from hil.metrology.volume import Conditions
-from hil.tables import built, read_text
+from hil.tables import built, read_json
 
 FILE = "calibration-run.json"
 VERSION = 1
@@ -82,7 +82,7 @@ def load(folder: Path) -> Run:
     if not path.exists():
         raise InputError("", f"holds no interrupted calibration ({FILE}): begin one without --continue", folder)
     try:
-        found: dict[str, Any] = json.loads(read_text(path))
+        found: dict[str, Any] = read_json(path)
         if found.pop("version") != VERSION:
             raise InputError("", "is of another version of this program: measure anew", path)
         blank = found.pop("blank")
@@ -95,5 +95,5 @@ def load(folder: Path) -> Run:
         )  # fmt: skip
     except InputError as error:
         raise error.in_file(path) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("", f"is no kept calibration run ({error}): measure anew", path) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.errors import InputError
-from hil.tables import built, read_text
+from hil.tables import built, read_json
 
 DRIFT_PERCENT = 2.0  # more than this and than its doubt is told: a tube wears, or something is wrong
 CONFIRM_PERCENT = 5.0  # R-CAL-1
@@ -56,11 +56,9 @@ class Record:
 
 def load(path: Path) -> Record:
     try:
-        return built(Record, json.loads(read_text(path)), "")
+        return built(Record, read_json(path), "")
     except InputError as error:
-        raise error.in_file(path) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError("", f"is no kept calibration ({error}): take it out of the folder", path) from None
+        raise InputError(error.where, f"{error.problem}; this is no kept calibration: take it out of the folder", path) from None
 
 
 def last_of(folder: Path, pump: str) -> Record | None:

@@ -74,7 +74,8 @@ class FakeBoard:
         self.rotor = 1000.0  # steps the head has turned, since long ago
         self.follow = 1.0  # how much of a step the rotor follows
         self.enabled_until = us
-        self.guarded = False  # an open port would cut the motor off by interrupt
+        self.guarded = False  # an open port cuts the motor off by interrupt
+        self.halted = False  # it has: the engine stands until revoke()
         self.reads_open = False
         self.millivolts = 3700
         self.celsius = 250
@@ -103,6 +104,12 @@ class FakeBoard:
 
     def advance_to(self, us):
         """Let pulses happen up to and including `us`."""
+        if self.halted:
+            for lease in self.leases:
+                lease[0] += us - self.us
+            self.engine_end += us - self.us if self.leases else 0
+            self.us = us
+            return
         while self.leases:
             start, n, gap, period, made = self.leases[0]
             end = start + gap + n * period
@@ -131,6 +138,7 @@ class FakeBoard:
         return 64
 
     def revoke(self):
+        self.halted = False
         self.leases = []
         self.engine_end = self.us
         return len(self.edges)
@@ -145,10 +153,18 @@ class FakeBoard:
         return int(self.rotor * 4096) // 3200 % TICKS
 
     def feed(self, ms):
-        self.enabled_until = self.us + ms * 1000
+        self.enabled_until = self.us + (0 if self.halted else ms * 1000)
 
     def guard_port(self, on):
         self.guarded = on
+        if on:
+            self.see_port()
+
+    def see_port(self):
+        """An edge of the switch: what a board does by interrupt."""
+        if self.guarded and self.reads_open:
+            self.halted = True
+            self.enabled_until = self.us
 
     # the rest
 

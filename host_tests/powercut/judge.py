@@ -7,7 +7,7 @@ from powercut.told import Told, knows, listen
 
 OUTAGE_US = 60_000_000
 RESERVATION_NL = 10_000
-KEPT = {"log": 1000, "acct": 700}  # R-MON-2; DESIGN
+KEPT = {"log": 1000, "acct": 700, "marks": 10}  # R-MON-2; DESIGN
 RUN_MS = 30_000
 DAY_S = 86_400
 LOOKED_BACK = 40  # log lines of a start, at most

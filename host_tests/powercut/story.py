@@ -10,7 +10,7 @@ MINUTE = 60_000
 BOLUS = {"bolus_volume": "50000nl", "bolus_time": "60s", "bolus_lockout": "3600s", "bolus_allowance": "100000ng"}
 KEYS = (b"s" * 32, b"o" * 32, b"p" * 32)  # the service key, the operator's, and its next
 _PER_FILE = 63
-_SHORT_OF_A_TURN = {"log": 20, "acct": 6}  # records before the ring has turned once more
+_SHORT_OF_A_TURN = {"log": 20, "acct": 6, "marks": 2}  # records before the ring has turned once more
 
 
 def stage(rig, day_ng):

@@ -19,7 +19,8 @@ from tools.flashing.prompt import Gone, SerialPrompt
 
 QUESTION = b"\r*IDN?\r"  # typed: it opens no session, and to a prompt or another instrument it is harmless
 WHOLE_HASH = re.compile(r"hash=\S+\s")  # the answer comes in packets, which end anywhere
-LISTEN_SHARE = 1 / 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
+LISTEN_SHARE, LISTEN_MOST_S = 1 / 30, 30  # of the patience: 3 s for an answer to `*IDN?`, and then again
+REPLY_SHARE = 1 / 6  # of it: 15 s for a reply, three times
 BACK_S = 90.0  # a board is back within seconds of a reset; an emulated one takes minutes of ours: --patience
 WAIT, GOOD = "wait", ("pass", "none")  # of SELF?; none: this board has no way to tell
 MAY_STOP_FOR_MAINT = ("idle", "stopped")
@@ -47,7 +48,7 @@ def listen(port: str, patience_s: float = BACK_S) -> Heard:
     try:
         channel.receive(0.2)  # what lay there
         channel.send(QUESTION)
-        deadline, text = time.monotonic() + patience_s * LISTEN_SHARE, ""
+        deadline, text = time.monotonic() + min(patience_s * LISTEN_SHARE, LISTEN_MOST_S), ""
         while time.monotonic() < deadline and not WHOLE_HASH.search(text):
             text += channel.receive(0.2).decode("ascii", "replace")
     finally:
@@ -57,13 +58,13 @@ def listen(port: str, patience_s: float = BACK_S) -> Heard:
     return Heard(fields, " ".join(plain.split())[:200])
 
 
-def open_link(port: str, keys: Mapping[str, bytes], patience: Patience | None = None) -> Link:
-    return Link(SerialChannel(port), keys=keys, patience=patience or Patience(10.0, 3))
+def open_link(port: str, keys: Mapping[str, bytes], patience_s: float) -> Link:
+    return Link(SerialChannel(port), keys=keys, patience=Patience(patience_s * REPLY_SHARE, 3))
 
 
-def ask_for_prompt(port: str, keys: Mapping[str, bytes]) -> None:
+def ask_for_prompt(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> None:
     """MAINT, which a doseloop obeys only while stopped; its reset opens the prompt."""
-    link = open_link(port, keys)
+    link = open_link(port, keys, patience_s)
     try:
         link.hello()
         stat = link.ask("STAT?")
@@ -87,7 +88,10 @@ def _way_in(refused: Refused) -> str:
     """For a pump whose keys are damaged: only hands at the board get it to its prompt."""
     if refused.code != "KEY_LOST":
         return ""
-    return ". Put a bare MicroPython on the board as if it were new (its files stay), then flash again with --key-file"
+    return (
+        ". Have its account read first (STAT?, LOG?): a bare MicroPython put on the board as if it were new may format its storage, and the"
+        " pump begins with an empty journal. Then flash again with --key-file"
+    )
 
 
 def open_prompt(port: str, wait_s: float) -> SerialPrompt:
@@ -109,7 +113,7 @@ def greet(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> L
         with contextlib.suppress(LinkError):
             heard = listen(port, patience_s)
             if heard.fields:
-                return _session(port, keys)
+                return _session(port, keys, patience_s)
             said = heard.words or said
         if "DOES NOT START" in said:
             break
@@ -118,8 +122,8 @@ def greet(port: str, keys: Mapping[str, bytes], patience_s: float = BACK_S) -> L
     raise FlashError(f"{silent}. Its console says:\n  {said or 'nothing'}")
 
 
-def _session(port: str, keys: Mapping[str, bytes]) -> Link:
-    link = open_link(port, keys, Patience(15.0, 3))
+def _session(port: str, keys: Mapping[str, bytes], patience_s: float) -> Link:
+    link = open_link(port, keys, patience_s)
     link.hello()
     return link
 

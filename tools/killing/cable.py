@@ -50,19 +50,21 @@ class Adapter:
         self.plugged = False
         self.pull_in: int | None = None  # it is pulled at the read of that number
         self._inner = self._outer = self._kept = -1
-        self._taken: tuple[int, ...] = ()  # keeps the old name from being given again
+        self._taken: list[int] = []  # keeps the old names from being given again
+        self._names: set[str] = set()  # under which it was there
         self.plug()
 
     def plug(self) -> None:
         self.target.pty.plug_in()
         self._inner = os.open(self.target.serial_path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         self._outer, self._kept = pty.openpty()
+        while os.ttyname(self._kept) in self._names:  # an old one, which the host has let go of by now
+            self._taken += (self._outer, self._kept)
+            self._outer, self._kept = pty.openpty()
         tty.setraw(self._kept)
         self.path = os.ttyname(self._kept)
+        self._names.add(self.path)
         self.plugged = True
-        for fd in self._taken:
-            os.close(fd)
-        self._taken = ()
 
     def pull(self) -> None:
         """The device is gone, and nobody is on the pump's line."""
@@ -72,8 +74,14 @@ class Adapter:
         self.pull_in = None
         for fd in (self._inner, self._outer, self._kept):
             os.close(fd)
-        self._taken = pty.openpty()
+        self._taken += pty.openpty()
         self.target.pty.hang_up()
+
+    def close(self) -> None:
+        self.pull()
+        for fd in self._taken:
+            os.close(fd)
+        self._taken = []
 
     def turn(self) -> None:
         """Carry what waits on either side; the pump takes its turn at it."""
@@ -141,7 +149,7 @@ class Cable:
         self.target.plant.inputs = counted  # type: ignore[method-assign]
 
     def close(self) -> None:
-        self._adapter.pull()
+        self._adapter.close()
         self.target.pty.plug_in()
         self.target.close()
 

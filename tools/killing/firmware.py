@@ -30,6 +30,7 @@ PRIME_NL = 20_000
 START_MCG = 240
 MOST_DEEDS = 40  # of a life that its end does not find
 SLACK_MS = 120_000  # each outage is known to the second, and an increase is dated by its first step
+TURN_MS = 100  # within which the end of a delivery is seen
 DEBOUNCE_MS = 5000  # after a boot the port's switch is not trusted at once
 NEVER_ON = ("MEMORY_FAULT", "OVER_DELIVERY", "FLOW_DISCREPANCY", "MOTOR_STALL", "LATE", "RESERVOIR_EMPTY")
 DELIVERIES = ("DOSE:BOLUS", "DOSE:PRIME")
@@ -416,12 +417,18 @@ class History:
             done = stat["hash"] == order.program.hash()
         elif order is not None and order.verb in DELIVERIES:
             done = stat["last_id"] == order.id
-        if mind.moving is not None and stat["last_id"] == mind.moving[0].id and stat["outcome"] in ("DONE", "PARTIAL"):
-            mind.end_delivery(self._killed_ms, stat["outcome"], leading_int(stat["steps"]) * STEP_NL)  # its result was written in time
+        if mind.moving is not None and stat["last_id"] == mind.moving[0].id:
+            self._learn_end(stat, mind.moving[1])
         if order is not None and done:
             mind.done(order, self._killed_ms, {"time": f"{1 << 40}ms"})
         mind.killed(self._killed_ms, self._target.now_ms())
         return done
+
+    def _learn_end(self, stat: dict[str, str], end_ms: int) -> None:
+        """Of the delivery that moved: its result was written in time, or it was killed in the turn that would have written it."""
+        outcome = stat["outcome"]
+        if outcome in ("DONE", "PARTIAL") or (outcome == "UNCERTAIN" and self._killed_ms <= end_ms + TURN_MS):
+            self._mind.end_delivery(self._killed_ms, outcome, leading_int(stat["steps"]) * STEP_NL)
 
     def _check_in_force(self) -> None:
         """What was acknowledged is in force, and what was in doubt is, or is not."""

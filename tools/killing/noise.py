@@ -183,6 +183,8 @@ class Day:
             self._pump.open()
         except LinkError:
             return
+        except Refused as refused:
+            self._mend(refused)
 
     def _with_id(self, verb: str, fields: dict[str, str], known: Callable[[], bool]) -> None:
         """Once, whatever the line does: its id is asked for, and sent again, until the host knows."""

@@ -11,8 +11,8 @@ from doseloop.region import BLOCK, RegionStore
 from doseloop.store import FileStore
 
 REGION = 64
-RECORDS = 80  # a rotation, and some
-SAVES = 6
+RECORDS = 40
+SAVES = 3
 STATE = b"s" * 4000
 
 

@@ -1,0 +1,103 @@
+"""A user's own suite on a bench: options, fixtures, needs, the wiring and the build first, evidence in a folder a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from live_rig import FakePump
+
+from hil.bench import NEEDS, BenchConfig, load_bench
+from hil.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+SUITE = ROOT / "docs" / "suite" / "test_mine.py"
+
+
+def run_suite(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    plain = ("-p", "hil.pytest_plugin", "-p", "no:cacheprovider", "--rootdir", str(folder), "--reports", str(folder / "out"), "-rs")
+    command = [sys.executable, "-m", "pytest", str(folder), *plain, *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "test_it.py"
+    path.write_text(f"import pytest\n{text}")
+    return path
+
+
+def test_the_suite_of_the_readme_runs_twice_with_junit_html_and_a_folder_for_each(tmp_path: Path) -> None:
+    assert SUITE.read_text() in (ROOT / "README.md").read_text()
+    (tmp_path / "test_mine.py").write_text(SUITE.read_text())
+    junit, html = tmp_path / "j.xml", tmp_path / "r.html"
+    done = run_suite(tmp_path, "--count", "2", "--junitxml", str(junit), "--html", str(html), "--self-contained-html")
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
+    cases = list(ElementTree.parse(junit).iter("testcase"))
+    assert [case.get("name", "").partition("[")[0] for case in cases] == ["test_the_access_port_is_closed"] * 2 + [
+        "test_nothing_drips_from_a_stopped_pump"
+    ] * 2
+    told = [{field.get("name"): field.get("value") for field in case.iter("property")} for case in cases]
+    assert {one["evidence"] for one in told} == {"SIMULATED"} and len({one["firmware"] for one in told}) == 1
+    folders = {str(one["folder"]) for one in told}
+    assert len(folders) == 4 and all((Path(folder) / "serial.log").stat().st_size for folder in folders)
+    assert "test_nothing_drips" in html.read_text()
+
+
+def test_what_fails_at_the_wiring_keeps_the_rest_from_running(tmp_path: Path) -> None:
+    others = "def test_a(pump): pass\ndef test_without_the_bench(): pass\n"
+    write(tmp_path, others + "@pytest.mark.wiring\ndef test_z(pump): assert pump.alarms() == 'none'\n")
+    done = run_suite(tmp_path)
+    assert "1 failed, 1 passed, 1 skipped" in done.stdout and "the wiring check did not pass" in done.stdout, done.stdout
+
+
+def test_another_build_than_the_one_to_be_tested_ends_it_before_anything_was_sent_but_the_question(tmp_path: Path) -> None:
+    pump = FakePump()
+    (tmp_path / "bench.toml").write_text(f'target = "{pump.url}"\nfirmware = "1234567812345678"\n')
+    write(tmp_path, "def test_it(pump): pass\n")
+    done = run_suite(tmp_path, "--bench", str(tmp_path / "bench.toml"))
+    pump.close()
+    assert done.returncode == 2 and "runs firmware 00, and 1234567812345678 is to be tested" in done.stdout + done.stderr
+    assert pump.seen == b"*IDN?\r"
+
+
+def test_a_simulated_pump_is_held_against_the_named_build_too(tmp_path: Path) -> None:
+    write(tmp_path, "def test_it(pump): assert pump.identity()['maker'] == 'doseloop'\n")
+    (tmp_path / "bench.toml").write_text('firmware = "1234567812345678"\n')
+    assert run_suite(tmp_path, "--bench", str(tmp_path / "bench.toml")).returncode == 2
+    (tmp_path / "bench.toml").write_text('firmware = "checkout"\n')
+    assert run_suite(tmp_path, "--bench", str(tmp_path / "bench.toml")).returncode == 0
+
+
+def test_what_the_bench_lacks_is_skipped_with_how_to_give_it(tmp_path: Path) -> None:
+    pump = FakePump()
+    write(tmp_path, "".join(f"@pytest.mark.needs({need!r})\ndef test_{n}(bench): assert False\n" for n, need in enumerate(NEEDS)))
+    done = run_suite(tmp_path, "--target", pump.url)
+    pump.close()
+    assert "4 skipped" in done.stdout and all(f"this bench has no {need}" in done.stdout for need in NEEDS), done.stdout
+
+
+def test_a_simulated_bench_has_all_and_a_real_one_what_its_file_says(tmp_path: Path) -> None:
+    assert not any(BenchConfig().lacks(need) for need in NEEDS)
+    path = tmp_path / "bench.toml"
+    path.write_text('target = "/dev/ttyACM0"\nbalance = "sbi:/dev/ttyUSB0"\nhas = ["back pressure"]\n')
+    told = load_bench(path)
+    assert [need for need in NEEDS if told.lacks(need)] == ["port switch", "simulated rig"]
+
+
+@pytest.mark.parametrize("line", ['taget = "unix"', 'has = ["tea"]', "target = 5", 'key_file = "none.toml"', "target ="])
+def test_a_wrong_bench_file_is_told_by_its_name_and_key(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "bench.toml"
+    path.write_text(line + "\n")
+    with pytest.raises(InputError):
+        load_bench(path)
+    done = run_suite(tmp_path, "--bench", str(path))
+    assert done.returncode == 4 and "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_need_that_nobody_knows_is_an_error_and_no_skip(tmp_path: Path) -> None:
+    write(tmp_path, "@pytest.mark.needs('balanse')\ndef test_it(bench): pass\n")
+    done = run_suite(tmp_path)
+    assert done.returncode == 1 and "'balanse' is no need" in done.stdout
