@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from hil.channel import SerialChannel
-from hil.errors import LinkError
+from hil.errors import LinkError, TargetError
 from hil.link import Link, Patience
 from hil.pump import Pump, leading_int
 from hil.targets.process import FIRMWARE
@@ -154,8 +154,11 @@ class Cable:
         self.target.close()
 
     def run(self, rounds: int) -> Tally:
-        for number in range(1, rounds + 1):
-            self._round(number)
+        try:
+            for number in range(1, rounds + 1):
+                self._round(number)
+        except TargetError as error:
+            self.tally.wrong(RESTARTED, str(error).splitlines()[0])
         self.tally.count("names that the device came back under", len(set(self._names)))
         if len(self.target.lockstep.boots) > 1:
             self.tally.wrong(RESTARTED, f"{len(self.target.lockstep.boots) - 1} restarts: {self.target.lockstep.boots[1:]}")

@@ -83,12 +83,15 @@ class History:
 
     # ---- a history
 
-    def run(self, lives: int = LIVES) -> Tally:
+    def run(self, lives: int = LIVES, until: str = "") -> Tally:
+        """So many lives; or until something of that name is found."""
         self._begin()
         for self._life in range(1, lives + 1):
             self._live()
             self._die()
             self._account()
+            if self.tally.found[until]:
+                break
         return self.tally
 
     def _begin(self) -> None:
