@@ -27,8 +27,11 @@ def mac(key: bytes, message: str) -> str:
 
 
 def opening_mac(key: bytes, nonce: str, role: str) -> str:
-    """What AUTH shows: that the host holds the role's key, for this HELLO's nonce."""
-    return mac(key, nonce + role)
+    """What AUTH shows: that the host holds the role's key, for this HELLO's nonce.
+
+    It begins as no line code does: a forged nonce must not make it the code of a line.
+    """
+    return mac(key, f"AUTH {nonce}{role}")
 
 
 def line_mac(key: bytes, sess: str, line: str) -> str:
@@ -43,5 +46,6 @@ def session_tag(sess: str, lap: int) -> str:
 
 def masked_key(service_key: bytes, sess: str, role: str, key: bytes) -> tuple[str, str]:
     """`key=` and `check=` of KEY:SET: the new key under a keystream of the service key in force, and a code that shows it arrived."""
-    stream = hmac.new(service_key, f"{sess}key {role}".encode("ascii"), hashlib.sha256).digest()
-    return bytes(a ^ b for a, b in zip(key, stream, strict=True)).hex(), mac(key, f"{sess}check {role}").lower()
+    check = mac(key, f"{sess}check {role}").lower()
+    stream = hmac.new(service_key, f"KEY {sess}{role}{check}".encode("ascii"), hashlib.sha256).digest()
+    return bytes(a ^ b for a, b in zip(key, stream, strict=True)).hex(), check

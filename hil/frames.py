@@ -18,7 +18,7 @@ ALWAYS_QUOTED = frozenset({"lot", "tube", "text", "line"})
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:+/%*?-]+")
 _TEXT = re.compile(r"[\x20\x21\x23-\x3d\x3f-\x7e]*")  # 0x20 to 0x7E without " and >
-_FIELD = re.compile(r'([A-Za-z0-9_.]+)=("[^"]*"|[^ "]+)(?: +|$)')
+_FIELD = re.compile(r'([A-Za-z0-9_.]+)=("[^">]*"|[^ ">]+)(?: +|$)')
 _REPLY = re.compile(r"<(\d{4}) (OK|ERR)(?: (.*))?")
 _ERROR = re.compile(r'([A-Z0-9_]+)(?: "([^"]*)")?(?: (.*))?')
 _EVENT = re.compile(r"!(\d{4}) ([A-Z0-9_:]+)(?: (.*))?")

@@ -7,6 +7,7 @@ bytes, so nothing is done twice; after the last try it is a LinkError and the ca
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ DELIVERY_VERBS = frozenset(
 ID_VERBS = frozenset({"EMPTY", "SCREEN:RESPONSE", "SCREEN:NEW", "THER:RESPONSE", "LINE:NEW"})  # done once, but not dated
 NOT_CONSUMED = frozenset({"SEQ", "SESSION"})  # refusals that leave the number free
 KEPT_EVENTS = 10_000
+HEX8, HEX16 = re.compile("[0-9a-f]{8}"), re.compile("[0-9a-f]{16}")  # of a session, of a nonce
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Link:
         missing = {"boot", "sess", "nonce"} - reply.fields.keys()
         if missing:
             raise LinkError(f"HELLO was answered without {', '.join(sorted(missing))}: is this a doseloop pump?")
+        if not (HEX8.fullmatch(reply.fields["sess"]) and HEX16.fullmatch(reply.fields["nonce"])):
+            raise LinkError("HELLO was answered with a session or a nonce that no pump gives: somebody forges the line")
         self._seq = self._lap = 0
         self.session = Session(reply.fields["boot"], reply.fields["sess"], reply.fields["nonce"], reply.fields)
         return self.session

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hil import cli, compare, keys, program_view, run_folder, runner
+from hil import bench, cli, compare, keys, program_view, run_folder, runner
+from hil.bench import load_bench
 from hil.calibration import points, record
 from hil.errors import BenchError, InputError
 from hil.metrology import plan, weights_file
@@ -73,7 +74,7 @@ def copied(path: Path, to: Path) -> None:
 READERS = {
     "scenario": load_scenario, "program": load_program, "prescription": load_prescription, "keys of flash": flash_keys,
     "keys": keys.load_keys, "plan of metrology": plan.load, "weights": weights_file.load, "calibration": record.load,
-    "run of a calibration": calibration_run, "result of a run": run_of_bench,
+    "run of a calibration": calibration_run, "result of a run": run_of_bench, "bench": load_bench,
 }  # fmt: skip
 COMMANDS = {
     "run": ("run", "FILE", "--quiet", "--out", "OUT"),
@@ -94,12 +95,13 @@ def test_every_reader_of_files_in_the_bench_is_fuzzed_here() -> None:
     """A new one must be added to READERS, or reach load_toml by one that is."""
     root = Path(cli.__file__).parents[1]
     users = {path.name for path in (root / "hil").rglob("*.py") if "load_toml(" in path.read_text("utf-8")}
-    known = {"tables.py", "scenario.py", "prescription.py", "prescription_file.py", "keys.py", "plan.py"}
+    known = {"tables.py", "scenario.py", "prescription.py", "prescription_file.py", "keys.py", "plan.py", "bench.py"}
+    known |= {"software.py"}  # doctor, which reads the pyproject.toml of its own checkout
     assert users == known, "add the new one to READERS, and here"
     loose = [path for path in (root / "hil").rglob("*.py") if re.search(r"\btomllib\.|\btomli\.", path.read_text("utf-8"))]
-    assert [path.name for path in loose] == ["tables.py"]
+    assert [path.name for path in loose] == ["tables.py"], "read it by load_toml"
     of_json = {path.name for path in (root / "hil").rglob("*.py") if re.search(r"json\.loads?\(", path.read_text("utf-8"))}
-    assert of_json == {"tables.py", "suite.py", "server.py"}, "a new reader of JSON: add it"
+    assert of_json == {"tables.py", "suite.py", "server.py", "bench.py", "software.py"}, "a new reader of JSON: add it"
 
 
 def complaint(argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str:
@@ -369,7 +371,7 @@ def taken(reader, table: dict[str, object], folder: Path):  # type: ignore[no-un
         return reader(path)
     except BenchError as error:
         text = str(error)
-        assert str(path) in text or "program" in text, f"which file is it? {text}"
+        assert str(folder) in text or "program" in text, f"which file is it? {text}"
         assert len(text) < 1500, f"{len(text)} characters of words"
         return None
 
@@ -471,6 +473,20 @@ def test_a_plan_made_wrong_is_refused_in_words_or_can_be_timed(table, tmp_path_f
     found = taken(plan.load, table, tmp_path_factory.getbasetemp())
     if found is not None:
         assert 0 < found.span_s < 10 * 366 * 86_400
+
+
+BENCH = {"target": "unix", "balance": "/dev/null", "key_file": "keys.toml", "firmware": "checkout", "has": ["port switch"]}
+
+
+@many
+@given(table=damaged([BENCH]))
+def test_a_bench_file_made_wrong_is_refused_in_words_or_names_a_bench(table, tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path_factory.getbasetemp()
+    with contextlib.suppress(BenchError):
+        keys.make_key_file(folder / "keys.toml")
+    found = taken(bench.load_bench, table, folder)
+    if found is not None:
+        assert isinstance(found.target, str) and found.lacks(bench.PORT) is not None
 
 
 CELLS = st.sampled_from(["0", "1", "60", "nan", "inf", "1e400", "-1", "", " ", "0.0004 g", "5 kg", "\0", "é", '"', "9" * 5000,

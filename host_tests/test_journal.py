@@ -344,7 +344,7 @@ def test_the_file_store_tells_missing_from_unreadable(tmp_path):
     store = FileStore(str(tmp_path))
     (tmp_path / "folder").mkdir()
     assert store.read("nothing") is None
-    assert store.read("folder") == b""
+    assert store.read("folder") == bytes(4096), "what cannot be read is not empty: its places are not used again"
     store.remove("nothing")
 
 
@@ -359,3 +359,28 @@ def test_replacing_a_file_leaves_the_old_one_until_the_new_one_is_whole(tmp_path
     assert store.read("x") == b"newer"
     store.remove("x")
     assert store.read("x") is None
+
+
+@pytest.mark.req("R-MON-2", "R-ALM-8")
+@pytest.mark.parametrize("misses", [2, 1])
+def test_a_newest_file_that_cannot_be_read_at_a_start_is_neither_removed_nor_written_over(tmp_path, misses):
+    """Twice unreadable: its 50 records are told as torn, later ones are kept after it. Once: nothing is lost."""
+    store = FileStore(str(tmp_path))
+    filled(store, 64 + 50)
+    left = [misses]
+
+    class Flaky(FileStore):
+        def read(self, name):
+            data = super().read(name)
+            if name == "log.01" and left[0] == 2:
+                left[0] = 0
+                return bytes(4096)
+            return data
+
+    journal = Journal(Flaky(str(tmp_path)))
+    journal.open()
+    journal.append("log", 1, 0, 0, b"after")
+    found = Journal(store)
+    found.open()
+    kept = [r[4] for r in found.records("log")]
+    assert kept[:114] == [b"r%d" % i for i in range(64)] + [b"r%d" % i for i in range(64, 114)] and kept[-1] == b"after"

@@ -11,7 +11,7 @@ from doseloop import auth as firmware_auth
 from doseloop.commands import VERBS
 from doseloop.journal import Journal
 from hil import auth, keys
-from hil.errors import Refused
+from hil.errors import LinkError, Refused
 
 OWN = {"operator": bytes(range(1, 33)), "service": bytes(range(101, 133))}
 NEXT = {"operator": bytes(range(40, 72)), "service": bytes(range(160, 192))}
@@ -551,3 +551,46 @@ def test_the_numbers_of_a_new_session_begin_with_the_first_lap():
     rig.connect("operator")
     assert code_of(rig.do, "ALAR:MUTE") == "OK"
 
+
+
+# ---- what a cable that forges may try
+
+
+@pytest.mark.req("R-OVD-1")
+def test_stop_said_again_and_again_neither_writes_flash_each_time_nor_fills_the_log():
+    rig = owned()
+    rig.link.ask("STOP")
+    before = sum(len(data) for data in rig.store.files.values()), len(rig.link.records("LOG?"))
+    writes = len(rig.hal.wrote)
+    for _ in range(100):
+        rig.link.ask("STOP")
+    assert len(rig.link.records("LOG?")) - before[1] <= 7
+    assert len(rig.hal.wrote) - writes <= 7
+    assert rig.status()["state"] in ("stopped", "idle")
+
+
+def test_the_code_of_a_role_is_never_the_code_of_a_line_whatever_nonce_the_cable_forges():
+    key = bytes(range(32))
+    forged = 'deadbeef>0003 CAL:SET spm=1000000 sess=deadbeef tube="x'
+    assert auth.opening_mac(key, forged, "service") != auth.line_mac(key, "deadbeef", forged.removeprefix("deadbeef") + "service")
+
+
+@pytest.mark.parametrize("nonce", ["", "0" * 15, "0" * 17, "g" * 16, "deadbeef>0003 RUN", "FEDCBA9876543210"])
+def test_the_host_refuses_a_nonce_that_no_pump_gives(nonce):
+    rig = owned()
+    hello = rig.link._exchange
+
+    def forged(*line):
+        reply = hello(*line)
+        reply.fields["nonce"] = nonce
+        return reply
+
+    rig.link._exchange = forged
+    with pytest.raises(LinkError, match="forges"):
+        rig.link.hello()
+
+
+def test_two_keys_masked_in_one_session_share_no_keystream():
+    service, one, two = bytes(32), bytes(range(32)), bytes(range(1, 33))
+    a, b = (bytes.fromhex(auth.masked_key(service, "deadbeef", "operator", key)[0]) for key in (one, two))
+    assert bytes(x ^ y for x, y in zip(a, b)) != bytes(x ^ y for x, y in zip(one, two))

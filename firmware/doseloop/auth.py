@@ -93,8 +93,8 @@ class Keys:
         return self._keys[role]
 
     def replace(self, role, sess, masked, check):
-        """KEY:SET. masked: hex of the new key XOR a keystream from the service key in force: it serves one session."""
-        stream = hmac_sha256(self.key("service"), (sess + "key " + role).encode())
+        """KEY:SET. masked: hex of the new key XOR a keystream of the service key over session and check: no two keys share one."""
+        stream = hmac_sha256(self.key("service"), ("KEY " + sess + role + check).encode())
         key = bytes([a ^ b for a, b in zip(binascii.unhexlify(masked), stream)])
         if not has_mac(check.upper(), key, (sess + "check " + role).encode()):
             raise Refusal("ARG", "check= does not fit the key: it was masked with another; nothing is changed")
@@ -144,7 +144,7 @@ class Gate:
         if role not in ROLES:
             raise Refusal("ARG", "role= is operator or service")
         self._check_wait()
-        if not has_mac(args["mac"], self._keys.key(role), (self._nonce + role).encode()):
+        if not has_mac(args["mac"], self._keys.key(role), ("AUTH " + self._nonce + role).encode()):
             self._wrong("AUTH")
         self.role = role
         self.wrong = self._free_at = 0

@@ -175,6 +175,7 @@ class Commands:
     def __init__(self, pump, handlers):
         self._pump = pump
         self._handlers = handlers
+        self._stops = 0  # STOPs since the last other order
 
     def dispatch(self, request):
         """What wire.py calls; logs every command and refusal (R-MON-2)."""
@@ -193,9 +194,14 @@ class Commands:
                     self._pump.last_command = (request.verb, request.args["id"][:8], "REFUSED")
                 self._pump.keeper.log(records.REFUSED, "%s %s %s" % (request.verb, refusal.code, refusal.text))
             raise
-        if not asks:
+        if not asks and self._is_news(request.verb):
             self._pump.keeper.log(records.COMMAND, _log_text(request))
         return reply
+
+    def _is_news(self, verb):
+        """STOP needs no key: of one said again and again the log takes the 1st, 2nd, 4th, 8th, ... so that it pushes nothing out."""
+        self._stops = self._stops + 1 if verb == "STOP" else 0
+        return self._stops & (self._stops - 1) == 0
 
     def _already_done(self, verb, fields):
         """A delivery verb whose id was executed before: its outcome, and nothing is done twice."""

@@ -74,8 +74,8 @@ class Journal:
         for _, path in sorted(copies):
             self._store.replace(path, blob)
 
-    def load(self, name):
-        """(data or None, state). Anything but two good copies is repaired on the way.
+    def load(self, name, repair=True):
+        """(data or None, state). Anything but two good copies is repaired on the way, unless nothing may be written now.
 
         "good"     both copies; or a cut came between the two, which is no damage: the newer one counts
         "one_bad"  one copy is damaged or gone
@@ -88,7 +88,7 @@ class Journal:
         if best[0] < 1:
             return None, "none" if blobs == [None, None] else "bad"
         worst = min(copies)
-        if worst[0] != best[0]:
+        if repair and worst[0] != best[0]:
             self._repair(name + (".a" if copies[0] == worst else ".b"), blobs[copies.index(best)])
         first_save_cut = best[0] == 1 and None in blobs
         return best[1], "good" if worst[0] > 0 or first_save_cut else "one_bad"

@@ -69,7 +69,6 @@ class Keeper:
             self._try(self.journal.append, "log", *entry)
         if self.lost_lines:
             self.log(records.CHANGE, "%d log lines lost in a delivery" % self.lost_lines)
-            self.saved_at = 0  # elapsed ms of the last save
         self.lost_lines = 0
 
     # State.
@@ -77,13 +76,12 @@ class Keeper:
     def save(self, state):
         """Both copies of the state, one after the other."""
         collect_garbage()  # the copies of a full week's program want some 10 KB in one piece
-        self._try(self.journal.save, "state", json.dumps(state).encode())
-        self.dirty = False
+        self.dirty = not self._try(self.journal.save, "state", json.dumps(state).encode())  # it is tried again
         self.saved_at = self._clock.elapsed
 
     def load(self):
         """(state or None, 'good' | 'one_bad' | 'none' | 'bad')"""
-        data, verdict = self.journal.load("state")
+        data, verdict = self.journal.load("state", not self.holding)
         return (json.loads(data) if data else None), verdict
 
     def _append(self, stream, kind, payload):

@@ -251,6 +251,7 @@ class Pump:
         cut = self.deliveries.current
         now = self.settle()
         self.watch.settle_force(now)
+        news = self.run or self.delivering or cut
         if self.run or self.delivering:
             self.run = False
             self.therapy.note_stop(now)
@@ -258,7 +259,8 @@ class Pump:
             self._rest(now)
         self.hal.feed(0)
         self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)
-        self.save()
+        if news:  # STOP needs no key: said again and again it must not wear the flash
+            self.save()
         return cut
 
     def start(self):

@@ -12,6 +12,7 @@ from doseloop.taper import make_program
 from doseloop.units import HOUR_MS, MINUTE_MS, SECOND_MS, const
 
 PASS, FAIL, WAIT, NONE = "pass", "FAIL", "wait", "none"
+_UNKEPT = "unkept"  # sound, but not in the storage: no bolus
 _GOOD = (PASS, NONE)
 _LEAST_MV = const(1500)  # project: no motor turns on less
 _TURN_MS = 20  # between two parts, or two slices of the code, while a test is on
@@ -48,7 +49,8 @@ class SelfTest:
     def turn(self, now):
         pump = self._pump
         if pump.dosing.pieces != self._pieces:  # what a new piece is made of is looked at before much of it is made
-            self.memory(now)
+            if self.memory(now) == FAIL:
+                self._note("program", FAIL, now)
         if now < self._next:
             return
         if pump.deliveries.current:
@@ -136,9 +138,12 @@ class SelfTest:
     def _memory(self, now):
         if self.memory(now) == FAIL:
             return FAIL
-        program = self._pump.basal.program
-        data = self._pump.keeper.journal.load("state")[0]
-        return PASS if program is None or (data and snapshot.holds(data, program)) else FAIL
+        keeper, program = self._pump.keeper, self._pump.basal.program
+        data = keeper.journal.load("state")[0]
+        if program is None or (data and snapshot.holds(data, program)):
+            return PASS
+        keeper.dirty = True  # the one in memory is sound and runs on (R-ALM-11); it is to be kept again
+        return _UNKEPT
 
     def _write(self):
         keeper = self._pump.keeper

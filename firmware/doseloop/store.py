@@ -9,6 +9,7 @@ import os
 from doseloop.units import const
 
 _ENOENT = const(2)
+_WHOLE = const(4096)  # bytes of a full file of a stream
 
 
 class FileStore:
@@ -20,12 +21,18 @@ class FileStore:
         self._prefix = root + "/" if root and not root.endswith("/") else root
 
     def read(self, name):
-        """The bytes of `name`; None if it is not there, b"" if it is there and cannot be read."""
-        try:
-            with open(self._prefix + name, "rb") as file:
-                return file.read()
-        except OSError as error:
-            return None if error.errno == _ENOENT else b""
+        """The bytes of `name`; None if it is not there; if it is and cannot be read, twice, zeros as of a whole file that is damaged.
+
+        Not b"": what cannot be read now is not empty, and its place must not be used again.
+        """
+        for _ in range(2):
+            try:
+                with open(self._prefix + name, "rb") as file:
+                    return file.read()
+            except OSError as error:
+                if error.errno == _ENOENT:
+                    return None
+        return bytes(_WHOLE)
 
     def append(self, name, data):
         """Add to the end of `name`, or begin it; durable on return. A power cut may leave a part of `data`."""

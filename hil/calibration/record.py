@@ -45,11 +45,11 @@ class Record:
     def save(self, folder: Path) -> Path:
         """calibration-DATE-TUBE.json, numbered if there is one already; never over another."""
         folder.mkdir(parents=True, exist_ok=True)
-        tube = "".join(c if c.isalnum() else "-" for c in self.tube)
-        path, number = folder / f"calibration-{self.date}-{tube}.json", 1
+        name = "".join(c if c.isalnum() else "-" for c in f"{self.date}-{self.tube}")
+        path, number = folder / f"calibration-{name}.json", 1
         while path.exists():
             number += 1
-            path = folder / f"calibration-{self.date}-{tube}-{number}.json"
+            path = folder / f"calibration-{name}-{number}.json"
         path.write_text(json.dumps(self.__dict__, indent=1) + "\n", "utf-8")
         return path
 

@@ -108,11 +108,9 @@ def _version(name: str) -> str | None:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        import tomllib
-    except ImportError:  # Python 3.10
-        import tomli as tomllib
-    return dict(tomllib.loads(path.read_text("utf-8")))
+    from hil.tables import load_toml  # here: on Python 3.10 it wants tomli, and a missing one is what is to be told
+
+    return load_toml(path)
 
 
 # ---- what runs the firmware

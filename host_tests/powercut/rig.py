@@ -99,7 +99,7 @@ class Rig:
     def connect(self):
         fields = self._reply(b">0000 HELLO")[1]
         self._seq, self.session, nonce = 0, fields["sess"], fields["nonce"]
-        proof = auth.mac_text(self.service_key, (nonce + "service").encode())
+        proof = auth.mac_text(self.service_key, ("AUTH " + nonce + "service").encode())
         self.do("AUTH", role="service", mac=proof)
         return self
 

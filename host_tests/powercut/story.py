@@ -103,10 +103,10 @@ def commit(rig):
 
 def key(rig, role, new):
     """A role's key is changed by service; it ends the session."""
-    stream = auth.hmac_sha256(rig.service_key, (rig.session + "key " + role).encode())
+    check = auth.mac_text(new, (rig.session + "check " + role).encode()).lower()
+    stream = auth.hmac_sha256(rig.service_key, ("KEY " + rig.session + role + check).encode())
     masked = bytes([a ^ b for a, b in zip(new, stream)])
-    check = auth.mac_text(new, (rig.session + "check " + role).encode())
-    rig.do("KEY:SET", role=role, key=binascii.hexlify(masked).decode(), check=check.lower())
+    rig.do("KEY:SET", role=role, key=binascii.hexlify(masked).decode(), check=check)
     if role == "service":
         Rig.service_key = new
     rig.connect()

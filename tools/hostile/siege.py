@@ -159,8 +159,7 @@ class Siege:
         """Send what is gathered with a question behind it, whose answer says that all before it is done; look at what came back."""
         if not self._text:
             return
-        self._asked = self._asked % 4000 + 1
-        number = 5000 + self._asked + (5000 + self._asked == self.heard.due)
+        number = self._free_number()
         question = sealed(b">%04d STAT?" % number)
         due, data = self._due + self._reader.feed(question).answers, self._text + question
         self._text, self._due = b"", ""
@@ -181,6 +180,14 @@ class Siege:
             raise Broken(f"{self.target.rig.engine.queued - self._queued} steps were ordered that no program has")
         if len(due) <= AT_ONCE + 1 and not are_answered(due, kinds):  # more at once than it keeps for a slow host may be dropped
             raise Broken(f"answers {kinds} to what wants {due} (F framed, T text): {heard!r}")
+
+    def _free_number(self) -> int:
+        """For a question whose answer cannot be mistaken: no line before it has this number, and it is not the one that is due."""
+        while True:
+            self._asked = self._asked % 4000 + 1
+            number = 5000 + self._asked
+            if number != self.heard.due and b">%04d" % number not in self._text:
+                return number
 
     def _exchange(self, data: bytes, last: bytes) -> bytes:
         """What came up to the line that begins with `last`; no time passes for the pump, however long this machine takes."""

@@ -61,7 +61,7 @@ class Line:
         return answer
 
     def auth(self, role):
-        mac = auth.mac_text(auth.default_key(role), (self.nonce + role).encode())
+        mac = auth.mac_text(auth.default_key(role), ("AUTH " + self.nonce + role).encode())
         return self.numbered("AUTH role=%s sess=%s mac=%s" % (role, self.wire.sess, mac if self.draw.below(5) else mac.lower()))
 
     def signed(self, verb):
