@@ -87,7 +87,7 @@ def wire():
     check("typed stop", exchange(w, serial, b"st\x08\x08\x03\xffSTOP now\r\n") == b'verb=STOP text="a b"\r\n')
     answer = exchange(w, serial, b"x>" + sealed(b">0000 HELLO"))
     check("hello", answer.startswith(b'<0000 OK boot=fedcba98 sess=fedcba98 proto=1 verb=HELLO text="a b" nonce=fedcba98fedcba98*'))
-    mac = auth.mac_text(auth.default_key("operator"), b"fedcba98fedcba98operator").encode()
+    mac = auth.mac_text(auth.default_key("operator"), b"AUTH fedcba98fedcba98operator").encode()
     check("auth", b"OK role=operator key=default" in exchange(w, serial, sealed(b">0001 AUTH role=operator sess=fedcba98 mac=" + mac)))
     body = b'>0002 RUN lot="a*b" sess=fedcba98'
     line = sealed(body + b" mac=" + auth.mac_text(auth.default_key("operator"), b"fedcba98" + body).encode())

@@ -58,8 +58,8 @@ def _told_save(journal, name, data):
         told.saves.append((before, told.ops(), binascii.crc32(data)))
 
 
-def _told_load(journal, name):
-    data, verdict = _load(journal, name)
+def _told_load(journal, name, repair=True):
+    data, verdict = _load(journal, name, repair)
     if name == "state" and Told.now.loaded is None:
         Told.now.loaded = (binascii.crc32(data) if data else None, verdict)
     return data, verdict
