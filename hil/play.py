@@ -23,6 +23,7 @@ STOPPING = {"RESERVOIR_EMPTY", "BATTERY_DEPLETED", "OVER_DELIVERY", "MEMORY_FAUL
 ENDED_EARLY = ("PARTIAL", "UNCERTAIN")  # a delivery that something cut short
 RESERVATION_NL = 10_000  # what a power cut leaves in doubt at most
 STEP_NL = 10  # of the reference rig
+SELF_TEST_MS = 20_000  # at most: 3 s where an image is hashed
 ALIVE_MS = 2000  # how often a real pump is asked whether it is still there
 
 
@@ -132,6 +133,14 @@ class Play:
         )
         self.program = None if scenario.history.phase == "screened" else before
         self.fluids.reservoir = before.conc_mcg_ml if before else None
+
+    def await_self_test(self) -> None:
+        """No bolus is given before the pump's self-test is over (R-BOL-3); what it found is the pump's to say, and the story's to meet."""
+        end_ms = self.target.now_ms() + SELF_TEST_MS
+        while self.pump.stat().get("self", "pass") != "pass" and self.target.now_ms() < end_ms:
+            if "wait" not in self.pump.link.ask("SELF?").values():
+                return
+            self.target.advance_to(self.target.now_ms() + 250)
 
     def begin(self, by: str) -> None:
         """The first RUN (or the screening dose before it) was accepted now."""

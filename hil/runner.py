@@ -177,6 +177,7 @@ class Run:
             self.result.key = keys.state_of(pump.link)
             self.result.versions = {**self._versions(fields, pump.identity()), **self.target.versions(), **self.result.versions}
             play.set_up()
+            play.await_self_test()
             if self.scenario.setup.run:
                 acts.first_run()
         except Refused as refused:

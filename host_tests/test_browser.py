@@ -23,7 +23,8 @@ DELIVERS_AS_PROGRAMMED = """() => {
   const of = (name) => parseFloat(entries.find((e) => e.innerText.startsWith(name))?.querySelector("b").textContent);
   return of("programmed") > 1 && Math.abs(of("delivered") - of("programmed")) < 0.3;
 }"""
-HOSTILE = "<img src=x onerror=window.hit=1><script>window.hit=1</script>' onmouseover=window.hit=1 javascript:window.hit=1"
+# A field never holds ">" (a reply that does is taken for two in one): a tag is open, and the page's own next ">" would close it.
+HOSTILE = "<img src=x onerror=window.hit=1 <svg onload=window.hit=1 ' onmouseover=window.hit=1 javascript:window.hit=1"
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +115,11 @@ def stop_typed(link: Path, url: str, page: Page) -> None:
 @pytest.fixture
 def hostile() -> Iterator[FakePump]:
     pump = FakePump()
-    text, script = HOSTILE, "</script><script>window.hit=1</script>"
+    text, script = HOSTILE, "<script src=data:,window.hit=1 </script "
     pump.answers["*IDN?"] = f'maker=doseloop fw=0.1.0 board="{text}" uid="{script}" hash=00 git=none'
     pump.answers["STAT?"] = stat_line(prog=f'"{text}"', phase=f'"{text}"', alarms="1", top="X", state=f'"{text}"')
     pump.alarms = [f'id="{text}" priority="HIGH onclick=window.hit=1" cause=on acked=no since=1s text="{text}" count=1']
-    pump.log = [text, "</td><script>window.hit=1</script>", "{{7*7}} ${window.hit=1}"]
+    pump.log = [text, "</td <script src=data:,window.hit=1 ", "{{7*7}} ${window.hit=1}"]
     yield pump
     pump.close()
 
@@ -128,7 +129,7 @@ def test_text_of_a_pump_is_never_markup(show: Any, hostile: FakePump, width: int
     with watched("--target", hostile.url, "--port", "0", "--default-key") as (_, url):
         page = show(url, width)
         for where in ("alarms", "log", "state", "program", "phase", "name"):
-            say(page, "<img src=x onerror=window.hit=1>", f'[data-of="{where}"]')
+            say(page, "<img src=x onerror=window.hit=1", f'[data-of="{where}"]')
         page.hover('[data-of="state"]')
         assert page.evaluate("window.hit") is None
         assert page.locator("main img, main script").count() == 0

@@ -45,7 +45,7 @@ def booted(image: Path) -> tuple[EmulatedTarget, Pump]:
     return target, pump
 
 
-def tested(target: EmulatedTarget, pump: Pump) -> dict[str, str]:
+def words_after_test(target: EmulatedTarget, pump: Pump) -> dict[str, str]:
     """SELF? once the whole test is over."""
     end_ms = target.now_ms() + THROUGH_MS
     while (found := pump.link.ask("SELF?"))["code"] == "wait" and target.now_ms() < end_ms:
@@ -57,7 +57,7 @@ def tested(target: EmulatedTarget, pump: Pump) -> dict[str, str]:
 def test_an_image_as_it_was_built_passes_every_part_that_the_board_can_tell() -> None:
     target, pump = booted(build())
     try:
-        assert tested(target, pump) == {
+        assert words_after_test(target, pump) == {
             "storage": "pass", "program": "pass", "clock": "pass", "engine": "pass", "witness": "pass", "battery": "pass", "tone": "none",
             "board": "pass", "port": "pass", "code": "pass",
         }  # fmt: skip
@@ -71,7 +71,7 @@ def test_an_image_as_it_was_built_passes_every_part_that_the_board_can_tell() ->
 def test_one_flipped_bit_of_the_code_is_found_said_and_withholds_basal(tmp_path: Path) -> None:
     target, pump = booted(flipped(build(), tmp_path / "flipped.uf2"))
     try:
-        assert tested(target, pump)["code"] == "FAIL"
+        assert words_after_test(target, pump)["code"] == "FAIL"
         assert pump.stat()["self"] == "no" and pump.alarms()["MEMORY_FAULT"]["priority"] == "HIGH"
         pump.set_time(int(target.unix_s()), 0)
         pump.calibrate(CALIBRATION)

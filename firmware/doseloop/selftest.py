@@ -15,7 +15,7 @@ PASS, FAIL, WAIT, NONE = "pass", "FAIL", "wait", "none"
 _UNKEPT = "unkept"  # sound, but not in the storage: no bolus
 _GOOD = (PASS, NONE)
 _LEAST_MV = const(1500)  # project: no motor turns on less
-_TURN_MS = 20  # between two parts, or two slices of the code, while a test is on
+_TURN_MS = 10  # between two parts, or two slices of the code, while a test is on: 3 s for an image
 _DELIVERY_MS = SECOND_MS  # a delivery moves: the test waits
 
 
