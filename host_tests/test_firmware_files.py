@@ -143,9 +143,9 @@ def test_the_readable_image_holds_what_the_flashed_one_holds_with_line_numbers(b
 
 def test_only_the_flashed_image_has_short_names(tmp_path):
     flashed, parts = (ROOT / "boards" / "pico" / name for name in ("manifest.py", "manifest_parts.py"))
-    text = image._frozen_manifest(flashed, tmp_path).read_text("utf-8")
+    text = image._frozen_manifest(flashed, tmp_path, {"append"}).read_text("utf-8")
     assert text.startswith(f'include("{flashed.with_name("manifest_boot.py")}")') and 'module("build_id.py")' in text
     for part in modules(flashed):
         assert f'module("{part.name}", base_path="{tmp_path / "short"}", opt={part.opt})' in text
         assert (tmp_path / "short" / part.name).is_file()
-    assert image._frozen_manifest(parts, tmp_path).read_text("utf-8").startswith(f'include("{parts}")')
+    assert image._frozen_manifest(parts, tmp_path, set()).read_text("utf-8").startswith(f'include("{parts}")')

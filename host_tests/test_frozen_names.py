@@ -1,14 +1,16 @@
-"""Short names for the private names of a frozen image: nothing but names changes, and no two names become one."""
+"""Short names for the names of a frozen image: nothing but names changes, and no two names become one."""
 
 import ast
 
 import pytest
 
 from tools import firmware_files
-from tools.frozen_names import NamesError, is_private, private_names, shorten
+from tools.frozen_names import NamesError, all_names, is_private, micropython_names, shorten
 
 SOURCES = {part.name: part.source.read_text("utf-8") for part in firmware_files.modules(firmware_files.manifest_of("pico"))}
-SHORT_SOURCES, SHORT = shorten(SOURCES)
+# In MicroPython's place: every name that is asked of something else than a module of ours would be here, and more.
+KNOWN = set().union(*map(dir, (str, bytes, bytearray, int, list, dict, set, tuple, OSError))) | {"const", "Pin", "irq", "hard"}
+SHORT_SOURCES, SHORT = shorten(SOURCES, KNOWN)
 
 
 class Renamed(ast.NodeTransformer):
@@ -29,13 +31,13 @@ def test_a_short_module_is_the_source_with_other_names_and_nothing_else(module):
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
 def test_no_two_names_of_a_module_become_one(module):
-    names = private_names(SOURCES[module])
-    assert len({SHORT[name] for name in names}) == len(names)
+    names = all_names(SOURCES[module])
+    assert len({SHORT.get(name, name) for name in names}) == len(names)
 
 
 def test_the_modules_of_one_hal_are_one_scope():
-    names = set().union(*(private_names(source) for module, source in SOURCES.items() if "/" not in module))
-    assert len({SHORT[name] for name in names}) == len(names)
+    names = set().union(*(all_names(source) for module, source in SOURCES.items() if "/" not in module))
+    assert len({SHORT.get(name, name) for name in names}) == len(names)
 
 
 def test_what_everybody_may_use_keeps_its_name():
@@ -59,3 +61,48 @@ def test_a_name_that_two_modules_share_is_one_name_in_both():
     short_sources, short = shorten(sources)
     assert short["_one"] == short["_two"] != short["_both"]
     assert short_sources["p/b.py"] == f"{short['_both']} = 1\n{short['_two']} = 2\n"
+
+
+def test_a_public_name_is_short_in_every_module_unless_something_else_spells_it():
+    sources = {
+        "p/a.py": "import gc\n\n\nclass Pump:\n    def begin(self, volume, kept):\n        self.begun, self.kept = gc.collect(), 'kept'\n",
+        "p/b.py": "from p.a import Pump\n\npump = Pump()\npump.begin(volume=3, kept=1)\n",
+    }
+    short_sources, short = shorten(sources, {"collect", "gc", "self"})
+    assert set(short) == {"Pump", "begin", "volume", "begun", "pump"}  # a module, a text and what MicroPython knows stay
+    for name in short:
+        assert not any(name in text.replace("'", " ").split() for text in short_sources.values())
+    assert short_sources["p/b.py"] == "from p.a import {Pump}\n\n{pump} = {Pump}()\n{pump}.{begin}({volume}=3, kept=1)\n".format(**short)
+
+
+def test_public_names_stay_where_nobody_says_what_micropython_knows():
+    assert shorten({"a.py": "volume = 1\n"}) == ({"a.py": "volume = 1\n"}, {})
+
+
+def test_an_attribute_given_to_an_object_of_another_module_shares_its_short_name_with_nobody():
+    sources = {"p/a.py": "class A:\n    def __init__(self):\n        self.mine = 1\n", "p/b.py": "def f(one):\n    one.given = 2\n"}
+    _, short = shorten(sources, {"self"})
+    assert short["given"] != short["mine"]
+
+
+def test_a_short_name_is_none_that_stands_in_the_firmware_or_that_micropython_knows():
+    kept = set().union(*map(all_names, SOURCES.values())) - SHORT.keys()
+    assert not kept & set(SHORT.values())
+    assert not {name for name in KNOWN if len(name) > 1} & set(SHORT.values())
+
+
+def test_an_f_string_is_refused_as_its_names_would_stay():
+    with pytest.raises(NamesError, match="line 1: an f-string"):
+        shorten({"a.py": "x = f'{volume}'\n"}, set())
+
+
+def test_what_micropython_knows_is_read_from_its_sources(tmp_path):
+    with pytest.raises(NamesError, match="is it a MicroPython checkout"):
+        micropython_names(tmp_path)
+    texts = {"py/a.c": "MP_QSTR_append, MP_QSTR_freq", "ports/rp2/modules/rp2.py": "def asm_pio(x_dec):\n  return 'noblock'\n"}
+    for place, text in texts.items():
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(text, "utf-8")
+    own = tmp_path / "board.py"
+    own.write_text("BOARD = {}\n", "utf-8")
+    assert {"append", "freq", "asm_pio", "x_dec", "noblock", "BOARD"} <= micropython_names(tmp_path, [own])

@@ -82,10 +82,10 @@ def micropython() -> list[str]:
     return [find_micropython(), "-X", f"heapsize={HEAP}"]
 
 
-def answers(command: list[str], text: str) -> Answers:
+def answers(command: list[str], text: str, firmware: Path = FIRMWARE) -> Answers:
     """Run a script's text; its last line tells count and digest."""
     began = time.monotonic()
-    env = {**os.environ, "PYTHONPATH": str(FIRMWARE), "MICROPYPATH": f"{FIRMWARE}:.frozen"}
+    env = {**os.environ, "PYTHONPATH": str(firmware), "MICROPYPATH": f"{firmware}:.frozen"}
     done = subprocess.run([*command, "-c", text], capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False, env=env)
     lines = done.stdout.splitlines()
     if done.returncode or not lines or not lines[-1].startswith("equal "):

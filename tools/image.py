@@ -25,9 +25,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools import firmware_files, frozen_names, pico_source  # noqa: E402 - after the path is set
+from tools import firmware_files  # noqa: E402 - after the path is set
 from tools.firmware_files import FilesError  # noqa: E402
-from tools.frozen_names import NamesError, shorten  # noqa: E402
+from tools.frozen_constants import inline_constants  # noqa: E402
+from tools.frozen_names import NamesError, all_names, micropython_names, shorten  # noqa: E402
 from tools.pico_source import ImageError, call, need_tools, source_tree  # noqa: E402
 
 BUILD = ROOT / "build" / "pico"  # the sources of MicroPython are here for every board
@@ -82,7 +83,8 @@ def chip_of(board: str) -> Chip:
 def image_key(manifest: Path) -> str:
     """Names everything that makes an image what it is: content, commit, manifests, this recipe and the sources it is told to take."""
     digest = hashlib.sha256(firmware_files.build_id(firmware_files.modules(manifest)).encode())
-    recipe = [Path(__file__), Path(pico_source.__file__), Path(frozen_names.__file__), *sorted(FROZEN_BOOT.glob("*.py"))]
+    tools = [Path(__file__).with_name(f"{name}.py") for name in ("pico_source", "frozen_constants", "frozen_names")]
+    recipe = [Path(__file__), *tools, *sorted(FROZEN_BOOT.glob("*.py"))]
     for path in [manifest, *sorted(manifest.parent.glob("manifest*.py")), *recipe]:
         digest.update(path.name.encode() + path.read_bytes())
     digest.update(os.environ.get("MICROPYTHON_DIR", "").encode())
@@ -94,13 +96,16 @@ def is_shortened(manifest: Path) -> bool:
     return manifest.name == "manifest.py"
 
 
-def _frozen_manifest(manifest: Path, out: Path) -> Path:
-    """A manifest of one fixed path that includes ours, and names the build: cmake remembers the path, and must freeze anew."""
+def _frozen_manifest(manifest: Path, out: Path, known: set[str]) -> Path:
+    """A manifest of one fixed path that includes ours, and names the build: cmake remembers the path, and must freeze anew.
+
+    `known`: the names that MicroPython knows.
+    """
     out.mkdir(parents=True, exist_ok=True)
     fixed = out / "manifest.py"
     parts = firmware_files.modules(manifest)
     boot = manifest.with_name("manifest_boot.py")
-    taken = [f'include("{boot}")', *_short_modules(parts, out)] if is_shortened(manifest) else [f'include("{manifest}")']
+    taken = [f'include("{boot}")', *_short_modules(parts, out, known)] if is_shortened(manifest) else [f'include("{manifest}")']
     fixed.write_text("\n".join([*taken, 'module("build_id.py")' if parts else "", ""]), encoding="utf-8")
     (out / "build_id.py").write_text(firmware_files.build_id(parts), encoding="utf-8")
     (out / "frozen_content.c").unlink(missing_ok=True)
@@ -108,9 +113,14 @@ def _frozen_manifest(manifest: Path, out: Path) -> Path:
     return fixed
 
 
-def _short_modules(parts: list[firmware_files.Module], out: Path) -> list[str]:
-    """The manifest's lines for the modules, which lie under `out` with short private names; names.json tells which is which."""
-    sources, short = shorten({part.name: part.source.read_text(encoding="utf-8") for part in parts})
+def _known_names(source: Path, manifest: Path) -> set[str]:
+    """What MicroPython knows by name, and what is asked by name on a board besides our modules: its data, its start, the build."""
+    return micropython_names(source, [*FROZEN_BOOT.glob("*.py"), manifest.with_name("board.py")]) | all_names(firmware_files.build_id([]))
+
+
+def _short_modules(parts: list[firmware_files.Module], out: Path, known: set[str]) -> list[str]:
+    """The manifest's lines for the modules, which lie under `out` with constants put in and short names: names.json tells them."""
+    sources, short = shorten(inline_constants({part.name: part.source.read_text(encoding="utf-8") for part in parts}), known)
     folder = out / "short"
     shutil.rmtree(folder, ignore_errors=True)
     for name, text in sources.items():
@@ -154,7 +164,7 @@ def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Pat
     options = {
         "MICROPY_BOARD": chip.micropython,
         "MICROPY_BOARD_DIR": _board_folder(port / "boards" / chip.micropython, out / "board"),
-        "MICROPY_FROZEN_MANIFEST": _frozen_manifest(manifest, out),
+        "MICROPY_FROZEN_MANIFEST": _frozen_manifest(manifest, out, _known_names(source, manifest)),
         "PICO_NO_PICOTOOL": 1,
         "PICO_CLIB": "newlib",
         "PICO_SDK_PATH": source / "lib" / "pico-sdk",
@@ -238,7 +248,7 @@ def show(image: Path, manifest: Path) -> None:
     _replace(stable, image.read_bytes())
     print(f"board {facts['board']}, hash {facts['hash']}, git {facts['git']}")
     if is_shortened(manifest):
-        print(f"a traceback shows short private names, this file the source's: {image.with_suffix('.names.json')}")
+        print(f"a traceback shows short names, this file the source's: {image.with_suffix('.names.json')}")
     print(f"{facts['image_bytes']} bytes of flash, of which {facts['frozen_bytes']} are frozen modules")
     print(f"hold BOOTSEL while plugging the board in, then copy this file to the drive that appears:\n{stable}")
 
