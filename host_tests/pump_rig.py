@@ -16,8 +16,8 @@ from hil.link import Link
 class PumpRig:
     """A pump that runs, a host that talks to it, and virtual time that a test moves."""
 
-    def __init__(self, board=None, ticks_start=TICKS - 50_000):
-        self.store = MemoryStore()
+    def __init__(self, board=None, ticks_start=TICKS - 50_000, store=None):
+        self.store = store or MemoryStore()
         self._board = board
         self.hal = FakeBoard(self.store, ticks_start=ticks_start, board=board)
         self.edges_before = []

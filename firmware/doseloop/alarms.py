@@ -238,6 +238,10 @@ class Alarms:
     def count(self):
         return len(self._on)
 
+    def parts(self):
+        """Itself and its rows: all that changes here."""
+        return [self] + list(self._alarms.values())
+
     def top(self):
         """Code of the first of active(), None if none is on."""
         return self._on[0].code if self._on else None

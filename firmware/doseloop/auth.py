@@ -105,10 +105,7 @@ class Keys:
 
     def _keep(self, data):
         """What is in the journal after it is in force, whatever became of the write."""
-        try:
-            self._journal.save(_STORED, data)
-        except OSError:
-            pass
+        self._journal.save(_STORED, data)
         self.load(self._journal, self.kept)
         if not self._keys or not same(b"".join([self._keys[role] for role in ROLES]), data):
             raise Refusal("STORAGE", "the key could not be kept; the one before it is in force")

@@ -99,7 +99,7 @@ class _Replay:
                 self._look_back(elapsed, records.unpack_sample(payload))
 
     def take(self, kind, elapsed, payload):
-        if kind in (records.SAMPLE_RUNNING, records.SAMPLE_AT_REST):
+        if kind in records.SAMPLES:
             self._take_sample(kind, elapsed, records.unpack_sample(payload))
         elif kind == records.INTENT:
             self.open_delivery = _delivery_of(payload, elapsed)
@@ -150,6 +150,9 @@ def _load_sample(pump, sample, state):
         ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
         ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
         ledger.witnessed_nl.total = ledger.refill_marks[1] + values[7]
+    if kind == records.SAMPLE_STOPPED and state and pump.run and elapsed > state["at"]:
+        pump.run = False
+        pump.therapy.note_stop(elapsed)
     open_steps = values[3] - (ledger.steps["dose"] - values[0])
     if kind == records.SAMPLE_RUNNING and open_steps > 0:
         known_ng = ledger.authorised_ng.total

@@ -49,11 +49,17 @@ class Clock:
         return self.elapsed
 
     def set_wall(self, unix_s, offset_min):
-        """Set the wall clock (and the kept clock); no elapsed time changes."""
+        """Set the wall clock; no elapsed time changes. The kept clock follows by keep()."""
         self._unix_at_zero_ms = unix_s * SECOND_MS - self.elapsed
         self.offset_min = offset_min
-        self._hal.rtc_set(unix_s)
         self._seen = None
+
+    def keep(self):
+        """Set the kept clock, and the wall clock by it to the ms: a restart goes by their difference."""
+        self.update()
+        unix_s = self.unix_s()
+        self.set_wall(unix_s, self.offset_min)
+        self._hal.rtc_set(unix_s)
 
     def is_set(self):
         return self._unix_at_zero_ms is not None

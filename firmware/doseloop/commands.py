@@ -18,6 +18,7 @@ from doseloop.label import (
 )
 from doseloop.line import PARTS
 from doseloop.port import refuse_catheter_port
+from doseloop.undo import keep
 from doseloop.units import Refusal, parse_date, parse_integer, parse_quantity, printable
 
 # Field kinds: ("q", unit, least, most) quantity; ("n", least, most) count; ("w", words) one of; ("t", most) text;
@@ -163,6 +164,23 @@ VERBS = {
 # Verbs that a reservoir of test fluid forbids (R-CAL-2).
 _THERAPY_VERBS = ("PROG:COMMIT", "RUN", "DOSE:BOLUS", "DOSE:PRIME", "DOSE:SCREEN", "THER:IMPORT", "THER:PHASE")
 
+# Verbs that change what is kept: done and saved, or refused (undo.py). TIME and EMPTY have something to do before or after it; STOP is
+# obeyed whatever becomes of the record; a delivery's record is its intent.
+_KEPT = (
+    "PROG:COMMIT",
+    "RUN",
+    "RES:REFILL",
+    "CAL:SET",
+    "LINE:NEW",
+    "ALAR:ACK",
+    "SCREEN:RESPONSE",
+    "SCREEN:NEW",
+    "THER:RECORD",
+    "THER:RESPONSE",
+    "THER:IMPORT",
+    "THER:PHASE",
+)
+
 
 def needs(verb):
     """Who may use this verb, for wire.py; None if there is none."""
@@ -186,7 +204,7 @@ class Commands:
             if known:
                 return known
             self._check_common(request.verb, fields)
-            reply = self._handlers[request.verb](self._pump, fields, request)
+            reply = self._act(request, fields)
         except Refusal as refusal:
             self._pump.last_error = (refusal.code, refusal.text)
             if not asks:
@@ -197,6 +215,10 @@ class Commands:
         if not asks and self._is_news(request.verb):
             self._pump.keeper.log(records.COMMAND, _log_text(request))
         return reply
+
+    def _act(self, request, fields):
+        act, given = self._handlers[request.verb], (self._pump, fields, request)
+        return keep(self._pump, act, *given) if request.verb in _KEPT else act(*given)
 
     def _is_news(self, verb):
         """STOP needs no key: of one said again and again the log takes the 1st, 2nd, 4th, 8th, ... so that it pushes nothing out."""

@@ -66,13 +66,22 @@ class Journal:
         return self._streams[stream].newest
 
     def save(self, name, data):
-        """Keep `data` in two copies, the worse one written first: a cut at any byte leaves the old or the new whole."""
+        """Keep `data` in two copies, the worse one written first: a cut at any byte leaves the old or the new whole.
+
+        Returns how many have it, 0 to 2: a copy that cannot be written leaves it to the other.
+        """
         copies = [(self._generation(name + end), name + end) for end in (".a", ".b")]
         generation = max(copies)[0] + 1
         blob = struct.pack(_COPY_HEAD, _COPY_MARK, generation, len(data)) + data
         blob += struct.pack("<I", _crc(blob))
+        kept = 0
         for _, path in sorted(copies):
-            self._store.replace(path, blob)
+            try:
+                self._store.replace(path, blob)
+                kept += 1
+            except OSError:
+                kept += self._generation(path) == generation  # the error came after all was written
+        return kept
 
     def load(self, name, repair=True):
         """(data or None, state). Anything but two good copies is repaired on the way, unless nothing may be written now.

@@ -24,19 +24,21 @@ class Keeper:
         self.saved_at = 0  # elapsed ms of the last save
         self.lost_lines = 0  # log lines that found no room while holding
         self.failing = False  # the last write failed
+        self.unkept = False  # the last state to be saved is in no copy
         self.failed = False  # one has, and nobody was told yet
         self._clock = clock
         self._waiting = []
 
     # Account stream.
 
-    def sample(self, ledger, programmed, reserved, running):
-        kind = records.SAMPLE_RUNNING if running else records.SAMPLE_AT_REST
+    def sample(self, ledger, programmed, reserved, kind):
+        """True: it is on record."""
         payload = records.pack_sample(ledger, programmed, reserved)
-        self._append("acct", kind, payload)
+        kept = self._append("acct", kind, payload)
         mark = self.journal.newest("marks")
         if mark is None or self._clock.elapsed - mark[2] >= QUARTER_MS:
             self._append("marks", kind, payload)  # at a high rate the account turns over in hours: the last 24 h need a longer memory
+        return kept
 
     def intent(self, delivery):
         """False: it is not on record, so the delivery must not begin."""
@@ -71,13 +73,21 @@ class Keeper:
             self.log(records.CHANGE, "%d log lines lost in a delivery" % self.lost_lines)
         self.lost_lines = 0
 
+    def forget(self):
+        """What waited tells of something that was undone."""
+        self._waiting = []
+
     # State.
 
     def save(self, state):
-        """Both copies of the state, one after the other."""
+        """Both copies of the state, one after the other; True if one has it. What neither has is tried again."""
         collect_garbage()  # the copies of a full week's program want some 10 KB in one piece
-        self.dirty = not self._try(self.journal.save, "state", json.dumps(state).encode())  # it is tried again
+        kept = self.journal.save("state", json.dumps(state).encode())
+        self.failing = kept < 2
+        self.failed = self.failed or self.failing
+        self.dirty = self.unkept = not kept
         self.saved_at = self._clock.elapsed
+        return kept > 0
 
     def load(self):
         """(state or None, 'good' | 'one_bad' | 'none' | 'bad')"""

@@ -8,6 +8,7 @@ from doseloop.program import Staging
 from doseloop.staging import Stage, staged_program, staging_of
 from doseloop.status import case_of
 from doseloop.therapy import ORDINARY, OVERDOSE, RETURN
+from doseloop.undo import keep
 from doseloop.units import Refusal
 
 _CAL_STEP_PERCENT = 5
@@ -18,7 +19,8 @@ _CAL_STEP_PERCENT = 5
 
 def set_time(pump, fields, request):
     require_no_delivery(pump)
-    pump.set_clock(fields["set"], fields["offset"])
+    keep(pump, pump.set_clock, fields["set"], fields["offset"])
+    pump.keep_clock()
     return [("now", "%ds" % pump.clock.unix_s())]
 
 
@@ -54,7 +56,6 @@ def commit(pump, fields, request):
     program = staged_program(pump, request.sess)
     if program.hash != fields["hash"]:
         raise Refusal("ARG", "hash is not the staged program's %s; read it back" % program.hash)
-    pump.watch.settle_force(pump.clock.elapsed)
     judge.require_phase(pump.therapy, program)
     require_path(fields, "route", "intrathecal")
     finding = _judge(pump, program, fields)
@@ -98,7 +99,6 @@ def run(pump, fields, request):
         require_calibration(pump)
     if therapy.phase in label.UNSCREENED:
         judge.check_screened(therapy)
-    pump.watch.settle_force(pump.clock.elapsed)
     _judge_again(pump, program)
     once(pump, fields, request.verb)
     pump.start()
@@ -121,10 +121,17 @@ def _judge_again(pump, program):
 def stop(pump, fields, request):
     cut = pump.stop()
     pump.last_command = ("STOP", "00000000", "DONE")
-    return [("state", "stopped"), ("cut", "%s_%s" % (cut.verb, cut.outcome) if cut else "none")]
+    kept = [("kept", "no")] if pump.keeper.unkept else []  # a reset would go on with what ran
+    return [("state", "stopped"), ("cut", "%s_%s" % (cut.verb, cut.outcome) if cut else "none")] + kept
 
 
 def empty(pump, fields, request):
+    pump.settle()  # a delivery ends, whatever becomes of the rest
+    pump.flow()
+    return keep(pump, _empty, pump, fields, request)
+
+
+def _empty(pump, fields, request):
     once(pump, fields, request.verb)
     pump.empty()
     pump.watch.look_at_supplies(pump.clock.elapsed)
@@ -232,14 +239,12 @@ def acknowledge(pump, fields, request):
     code = fields["id"]
     if code == "UNCERTAIN" and pump.deliveries.uncertain:
         pump.deliveries.uncertain = False
-        pump.save()
         return [("id", code), ("on", "no")]
     pump.alarms.acknowledge(code)
     if code == "OVER_DELIVERY":
         pump.restart_motion(pump.clock.elapsed)
         pump.alarms.set(code, False, pump.clock.elapsed)
     pump.refresh()
-    pump.save()
     return [("id", code), ("on", "yes" if pump.alarms.is_on(code) else "no")]
 
 

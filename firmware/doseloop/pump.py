@@ -166,7 +166,7 @@ class Pump:
         self.dosing.reserved = 0
         self.hal.feed(0)
         self.therapy.note_running(now, not self.basal.is_over(now))
-        self.write_sample()
+        return not self.keeper.holding and self.write_sample()  # held: by a command, which is saved first
 
     def motion_counts(self):
         """Witness counts since boot."""
@@ -208,19 +208,23 @@ class Pump:
         return reservation(self.board, self.ledger, self.basal.rate_ng_h(now), covered)
 
     def write_sample(self, granted=0):
-        """One record of the account: what was, and what may still be made before the next one (with `granted` steps more)."""
+        """One record of the account: what was, and what may still be made before the next one (with `granted` steps more).
+
+        True if it is written.
+        """
         covered = granted
         if self.delivering:
             covered += self.dosing.reserved + self.dosing.outstanding(self.clock.elapsed)
-        self.keeper.sample(self.ledger, self.basal.programmed.total, covered, self.delivering)
+        kind = records.SAMPLE_RUNNING if self.delivering else records.SAMPLE_AT_REST if self.run else records.SAMPLE_STOPPED
+        return self.keeper.sample(self.ledger, self.basal.programmed.total, covered, kind)
 
     def save(self):
-        """The record and everything else that must survive, in both copies; while a delivery moves, after it."""
+        """The record and everything else that must survive, in both copies; while a delivery moves, after it. True if it is kept."""
         self.watch.forget_forecast()
         if self.keeper.holding or not self.self_test.is_sound():
             self.keeper.dirty = True
-        else:
-            self.keeper.save(snapshot.dump(self))
+            return False
+        return self.keeper.save(snapshot.dump(self))
 
     def _log_alarm(self, text):
         self.keeper.log(records.ALARM, text)
@@ -255,12 +259,11 @@ class Pump:
         if self.run or self.delivering:
             self.run = False
             self.therapy.note_stop(now)
-        if self.delivering:
-            self._rest(now)
+        on_record = self.delivering and self._rest(now)
         self.hal.feed(0)
         self.alarms.set("PUMP_STOPPED", self.is_in_therapy(), now)
-        if news:  # STOP needs no key: said again and again it must not wear the flash
-            self.save()
+        if news and not self.save():  # STOP needs no key: said again and again it must not wear the flash
+            self.keeper.unkept = not (on_record or self.write_sample())
         return cut
 
     def start(self):
@@ -268,7 +271,6 @@ class Pump:
         self.run = True
         self.alarms.set("PUMP_STOPPED", False, self.clock.elapsed)
         self.refresh(judged=True)
-        self.save()
 
     def put_in_force(self, program, kind=ORDINARY, observe_h=None):
         """Commit: from now on if delivering, else at RUN. The chain before it is settled, the remainder goes on.
@@ -285,7 +287,6 @@ class Pump:
             self._come_into_force(now)
         self.flow()
         self.start_observation(observe_h)
-        self.save()
 
     def exchange_program(self, same):
         """The one in memory was damaged; `same` was read back. What it laid out so far stays as it was made."""
@@ -308,19 +309,24 @@ class Pump:
         self.observe_until = max(self.observe_until, self.clock.elapsed + (hours or self.board["observation_h"]) * HOUR_MS)
 
     def set_clock(self, unix_s, offset_min):
-        """Set the wall clock; the rate follows the clock shown, elapsed time does not (R-TIM-1, R-PRF-4)."""
+        """Set the wall clock; the rate follows the clock shown, elapsed time does not (R-TIM-1, R-PRF-4).
+
+        Once it is saved, keep_clock().
+        """
         now = self.settle()
         was_set = self.clock.is_set()
         self.clock_moving = True
-        self.save()
         self.clock.set_wall(unix_s, offset_min)
-        self.write_sample()
-        self.clock_moving = False
         if was_set or self.therapy.first_run is not None:
             self.basal.correct_clock(now)
         self.alarms.set("CLOCK_LOST", False, now)
         self.refresh()
         self.flow()
+
+    def keep_clock(self):
+        """The kept clock follows the wall clock that was set and saved."""
+        self.clock.keep()
+        self.clock_moving = False
         self.save()
 
     def refill(self, count_nl, record):
@@ -332,8 +338,6 @@ class Pump:
         if record["fluid"] == "drug":
             self.therapy.note_refill(now, record["volume_nl"], self.reservoir.capacity_nl)
         self.start_observation(record["observe_h"])
-        self.save()
-        self.write_sample()
         self.flow()
 
     def empty(self):
@@ -341,8 +345,6 @@ class Pump:
         self.settle()
         self.dosing.reserved = 0
         self.reservoir.empty()
-        self.save()
-        self.write_sample()
         self.flow()
 
     def calibrate(self, calibration, part):
@@ -353,13 +355,11 @@ class Pump:
         self.line.recalibrate(self.ledger.steps[DOSE], self.ledger.steps_per_ml, calibration["spm"])
         self.calibration = calibration
         self.ledger.steps_per_ml = calibration["spm"]
-        self.save()
 
     def renew_line(self, part):
         """LINE:NEW, only while stopped (R-CON-4)."""
         self.settle()
         self.line.replace(part)
-        self.save()
 
     # Deliveries beside basal.
 

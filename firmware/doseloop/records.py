@@ -11,6 +11,8 @@ SAMPLE_RUNNING = 1  # basal may have gone on after this record, up to its reserv
 SAMPLE_AT_REST = 2
 INTENT = 3
 RESULT = 4
+SAMPLE_STOPPED = 5  # at rest by STOP: kept by this too, should the state that says so not be
+SAMPLES = (SAMPLE_RUNNING, SAMPLE_AT_REST, SAMPLE_STOPPED)
 
 # Log stream.
 COMMAND, REFUSED, ALARM, CHANGE, RESET, ACCESS = 16, 17, 18, 19, 20, 21

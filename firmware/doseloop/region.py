@@ -121,7 +121,17 @@ class RegionStore:
             room = memoryview(data)[part * _ROOM : (part + 1) * _ROOM]
             self._program(file.blocks[part], _OWNER_AT, _owner(name, file, part, parts))
             self._program(file.blocks[part], _HEAD, room)
-        self._program(file.blocks[0], _DONE_AT, bytes(4))
+        self._finish(file.blocks[0])
+
+    def _finish(self, block):
+        """An error that came after the mark was made is none: a start would find the file whole."""
+        try:
+            self._program(block, _DONE_AT, bytes(4))
+        except OSError:
+            mark = bytearray(4)
+            self._device.readblocks(block, mark, _DONE_AT)
+            if 0 not in tuple(mark):
+                raise
 
     def remove(self, name):
         file = self._files.pop(name, None)

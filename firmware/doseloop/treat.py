@@ -34,7 +34,6 @@ def set_record(pump, fields, request):
     codes = judge.check_record(population, birth, injury, pump.clock.today())
     require_confirmation(codes, "record %s %d-%02d-%02d %s" % ((population,) + birth + (fields["injury"],)), fields)
     therapy.record(population, birth, injury)
-    pump.save()
     return [("population", population), ("injury", fields["injury"])]
 
 
@@ -92,7 +91,6 @@ def _take_over(pump, record, program, fields):
     pump.basal.program = program
     if fields["volume"]:
         pump.reservoir.refill(fields["volume"], "drug", fields["conc"], fields["lot"], fields["expiry"])
-    pump.save()
 
 
 # Screening.
@@ -117,7 +115,6 @@ def respond(pump, fields, request):
         therapy.respond(result)
     if effect:
         therapy.effect = effect
-    pump.save()
     return [("phase", therapy.phase), ("effect", therapy.effect)]
 
 
@@ -134,7 +131,6 @@ def open_trial(pump, fields, request):
     require_rest(pump, "SCREEN:NEW")
     once(pump, fields, request.verb)
     pump.end_therapy()
-    pump.save()
     return [("phase", pump.therapy.phase)]
 
 
@@ -148,14 +144,12 @@ def record_response(pump, fields, request):
         raise Refusal("STATE", "no chronic therapy; the phase is %s" % pump.therapy.phase)
     once(pump, fields, request.verb)
     pump.therapy.climbs = 0
-    pump.save()
     return [("result", fields["result"])]
 
 
 def change_phase(pump, fields, request):
     """THER:PHASE; not while a delivery moves, for nothing is saved then, and a power cut would undo what was answered."""
     require_no_delivery(pump)
-    pump.watch.settle_force(pump.clock.elapsed)
     return _PHASES[fields["phase"]](pump)
 
 
@@ -169,7 +163,6 @@ def _enter_maintenance(pump):
     if pump.delivering and not therapy.runs(program) and therapy.base(now).daily < program.daily:
         raise too_soon("an increase waits for its first step; maintenance in %s, label 2.6", label.INCREASE_WAIT_MS)
     therapy.enter_maintenance()
-    pump.save()
     return [("phase", therapy.phase)]
 
 
@@ -182,7 +175,6 @@ def _break_holiday(pump):
     pump.put_in_force(program)
     pump.therapy.came_into_force(program, now)
     pump.therapy.took_force(program, now, now)
-    pump.save()
     return [("phase", pump.therapy.phase), ("hash", program.hash)]
 
 

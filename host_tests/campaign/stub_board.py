@@ -211,15 +211,14 @@ class JumpKeeper:
         self.dirty = False
         self.saved_at = 0
         self.lost_lines = 0
-        self.failed = False
+        self.failed = self.unkept = False
         self._state = None
         self._account = deque()
         self._numbers = 0
 
     # keeper.Keeper
 
-    def sample(self, ledger, programmed, reserved, running):
-        kind = records.SAMPLE_RUNNING if running else records.SAMPLE_AT_REST
+    def sample(self, ledger, programmed, reserved, kind):
         self._append(kind, records.pack_sample(ledger, programmed, reserved))
 
     def intent(self, delivery):
@@ -241,6 +240,7 @@ class JumpKeeper:
         self._state = state
         self.dirty = False
         self.saved_at = self.clock.elapsed
+        return True
 
     def load(self, name=None):
         return (None, "none") if name or self._state is None else (json.loads(json.dumps(self._state)), "good")

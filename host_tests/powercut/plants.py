@@ -9,8 +9,7 @@ def reply_first():
 
     def save(self, state):
         late, self.late = getattr(self, "late", None), state
-        if late:
-            usual(self, late)
+        return usual(self, late) if late else True
 
     keeper.Keeper.save = save
 
@@ -49,9 +48,10 @@ def sample_after():
     """The reservation is written after its steps were allowed: one record late."""
     usual = keeper.Keeper.sample
 
-    def sample(self, ledger, programmed, reserved, running):
-        usual(self, ledger, programmed, getattr(self, "reserved", 0), running)
+    def sample(self, ledger, programmed, reserved, kind):
+        kept = usual(self, ledger, programmed, getattr(self, "reserved", 0), kind)
         self.reserved = reserved
+        return kept
 
     keeper.Keeper.sample = sample
 

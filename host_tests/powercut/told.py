@@ -53,9 +53,10 @@ def _told_append(journal, stream, kind, elapsed, wall, payload):
 
 def _told_save(journal, name, data):
     told, before = Told.now, Told.now.ops()
-    _save(journal, name, data)
+    kept = _save(journal, name, data)
     if name == "state":
         told.saves.append((before, told.ops(), binascii.crc32(data)))
+    return kept
 
 
 def _told_load(journal, name, repair=True):

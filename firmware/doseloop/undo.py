@@ -1,0 +1,60 @@
+"""All or nothing: what a command changes is in the storage before it is answered OK, or it is undone and refused."""
+
+from doseloop.ledger import Tally
+from doseloop.screening import Trial
+from doseloop.taper import Taper
+from doseloop.units import Refusal
+from doseloop.windows import Ring
+
+_INNER = (Tally, Trial, Taper, Ring)
+
+
+def keep(pump, act, *given):
+    """Do act(*given) and save; Refusal STORAGE if neither copy takes it: then memory and storage are as before.
+
+    Meanwhile nothing else is written: a log line or a record of the account must not tell of what is undone.
+    """
+    keeper = pump.keeper
+    if keeper.holding:  # an acknowledgement in a delivery: written after it; lost before that, the alarm comes again
+        reply = act(*given)
+        pump.save()
+        return reply
+    pump.watch.settle_force(pump.clock.elapsed)
+    before = _remember(pump)
+    keeper.holding = True
+    try:
+        reply = act(*given)
+    except Refusal:
+        keeper.release()
+        raise
+    keeper.holding = False
+    if not pump.save():
+        _undo(pump, before)
+        raise Refusal("STORAGE", "the storage takes no write, nothing is changed; try again, and if SELF? says so too, replace the pump")
+    pump.write_sample()
+    keeper.release()
+    return reply
+
+
+def _remember(pump):
+    """[(part, its attributes)] of all that a command may change; what was stepped is the engine's, and is booked anew."""
+    parts = [pump, pump.clock, pump.therapy, pump.line, pump.reservoir, pump.deliveries, pump.basal, pump.ledger, pump.windows]
+    parts += [inner for part in parts for inner in part.__dict__.values() if isinstance(inner, _INNER)]
+    return [(part, _attributes(part)) for part in parts + pump.alarms.parts()]
+
+
+def _attributes(part):
+    kept = dict(part.__dict__)
+    for name, value in kept.items():
+        if type(value) in (list, dict):
+            kept[name] = type(value)(value)
+    return kept
+
+
+def _undo(pump, before):
+    for part, attributes in before:
+        for name, value in attributes.items():
+            setattr(part, name, value)
+    pump.keeper.forget()
+    pump.settle()
+    pump.flow()
