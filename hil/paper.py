@@ -38,6 +38,9 @@ def document(result: Result) -> bytes:
     paper.add_page()
     _head(paper, result)
     _measurements(paper, result)
+    if result.flow_note:
+        paper.heading(f"Flow accuracy ({result.evidence})")
+        paper.say(result.flow_note, 8.5)
     for chart in (*result.charts, *charts.of_run(result)):
         paper.chart(chart)
     _alarms(paper, result)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil import keys, measurements, paper, pin_figures, provenance, report, result
+from hil import keys, measurements, paper, pin_figures, provenance, report, result, run_flow
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
@@ -215,6 +215,8 @@ class Run:
             self.result.versions |= {"program": play.program.name, "program hash": play.program.hash()}
         self._check_alarms(recorder)
         measurements.take_all(self.result, self.scenario, self.target, recorder, play.pump.link.longest_s)
+        if recorder.expectation is not None:
+            run_flow.take(self.result, self.scenario, recorder, self._weighing)
         if (pins := self.target.pins()) is not None and recorder.expectation is not None:
             now_us = play.now_us
             self.result.measurements += [
