@@ -11,7 +11,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner, teaching
+from hil import (
+    calibration_command,
+    evidence,
+    key_commands,
+    keys,
+    metrology_commands,
+    page_commands,
+    program_commands,
+    result,
+    runner,
+    teaching,
+)
 from hil.doctor import command as doctor_command
 from hil.errors import BenchError
 from hil.link import Link
@@ -76,6 +87,7 @@ def _add_run(add: Callable[..., object]) -> None:
     add("--balance", help="under a real pump: a pyserial URL (MT-SICS), or sbi:URL (Sartorius)")
     add("--key-file", type=place, help=KEY_HELP)
     add("--sample", help='how often the three witnesses are read, like "15 min"')
+    evidence.add_option(add)
     add("--quiet", action="store_true", help="no progress bar")
 
 
@@ -117,7 +129,7 @@ def _speed(text: str) -> float:
 def _run(args: argparse.Namespace) -> int:
     scenario = load_scenario(find_scenario(args.scenario))
     sample_ms = sample_span(args.sample, "--sample") if args.sample is not None else None
-    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms, keys.find_keys(args.key_file))
+    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms, keys.find_keys(args.key_file), args.evidence)
     if reason := runner.why_skipped(scenario, options):
         print(f"skipped: {scenario.name} {reason}")
         return 0

@@ -49,6 +49,7 @@ class Options:
     balance_url: str | None = None
     sample_ms: int | None = None
     keys: Mapping[str, bytes] | None = None  # of the roles; a simulated pump is given them first
+    evidence: str = ""  # what a person says of a pump behind a URL (hil/evidence.py)
 
 
 def run(scenario: Scenario, options: Options, progress: Progress = lambda done, planned: None) -> Result:
@@ -96,7 +97,7 @@ def make_target(scenario: Scenario, options: Options, seed: int) -> Target:
     if options.target == "emulated":
         return EmulatedTarget(PinRig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s), seed), flash=scenario.setup.flash)
     if options.target != "unix":
-        return SerialUrlTarget(options.target)
+        return SerialUrlTarget(options.target, said=options.evidence)
     rig = Rig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s - LEAD_S), seed)
     target = UnixTarget(rig, seed=seed, work=options.out / "pump", board=scenario.board)
     target.lockstep.ticks_start = scenario.setup.ticks_start
@@ -168,7 +169,7 @@ class Run:
         """Bring the pump to where the story begins. A refusal here ends the run: there is nothing to measure then."""
         try:
             fields = pump.open()
-            self.target.told_board(fields.get("board", ""))
+            self.target.told_identity(fields)
             self.result.evidence = self.target.evidence
             if self.target.virtual:
                 self.target.advance_to(max(self.target.now_ms(), self._started_ms + BOOT_MS))
