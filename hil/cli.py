@@ -129,7 +129,8 @@ def _speed(text: str) -> float:
 def _run(args: argparse.Namespace) -> int:
     scenario = load_scenario(find_scenario(args.scenario))
     sample_ms = sample_span(args.sample, "--sample") if args.sample is not None else None
-    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms, keys.find_keys(args.key_file), args.evidence)
+    own = keys.find_keys(args.key_file)
+    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms, own, args.evidence)
     if reason := runner.why_skipped(scenario, options):
         print(f"skipped: {scenario.name} {reason}")
         return 0
