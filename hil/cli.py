@@ -160,6 +160,8 @@ def _print_verdict(found: result.Result, out: Path) -> None:
         print(f"  {found.reason}")
     if found.key == "default":
         print("  the DEFAULT key is in force: it is published, and opens every role")
+    for warning in found.warnings:
+        print(f"  WARNING: {warning}")
     volumes = (("programmed (oracle)", found.expected_nl), ("ledger", found.authorised_nl), ("motion witness", found.witnessed_nl))
     for name, value in (*volumes, ("balance", found.balance_nl)):
         print(f"  {name:20s} {'not measured' if value is None else f'{value / 1000:12,.3f} uL'}")

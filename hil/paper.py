@@ -152,6 +152,9 @@ def _head(paper: _Paper, result: Result) -> None:
     paper.say(f"Every figure in this document is {result.evidence}{': ' + about if about else ''}.", 8, "", SOFT)
     paper.ln(1)
     paper.say(" ".join(result.story.split()))
+    for warning in result.warnings:
+        paper.ln(1)
+        paper.say(f"Warning: {warning}", 8.5, "B")
     if result.key == "default":
         paper.ln(1)
         paper.say(f"Default key. {report.DEFAULT_KEY}", 8.5, "B")

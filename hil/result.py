@@ -154,6 +154,7 @@ class Result:
     step_errors: list[tuple[float, float]] = field(default_factory=list)  # (s since the first RUN, largest in that stretch)
     tips: list[TipCurve] = field(default_factory=list)  # one for each change of concentration
     csf: CsfCurve | None = None  # the model of the spinal fluid
+    warnings: list[str] = field(default_factory=list)  # what the verdict does not rest on and a reader must know
     flow_note: str = ""  # over which time, and by whom, or why there is none
     charts: list[Chart] = field(default_factory=list)  # figures of other parts (flow accuracy), shown after the measurements
 

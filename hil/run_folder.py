@@ -45,6 +45,7 @@ def _result(table: Mapping[str, Any]) -> Result:
     found.measurements = [built(Measurement, row, "measurements") for row in as_list(table.get("measurements", []), "measurements")]
     found.alarms = [built(AlarmSpan, row, "alarms") for row in as_list(table.get("alarms", []), "alarms")]
     found.outcomes = [built(Outcome, row, "outcomes") for row in as_list(table.get("outcomes", []), "outcomes")]
+    found.warnings = [as_text(text, "warnings") for text in as_list(table.get("warnings", []), "warnings")]
     found.refusals = [dict(as_table(row, "refusals")) for row in as_list(table.get("refusals", []), "refusals")]
     return found
 

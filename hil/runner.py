@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
-from hil import keys, measurements, paper, pin_figures, provenance, report, result, run_flow
+from hil import calibrated, keys, measurements, paper, pin_figures, provenance, report, result, run_flow
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
@@ -21,7 +22,7 @@ from hil.plant.rig import Rig
 from hil.play import Play
 from hil.pump import Pump
 from hil.quantity import span_text
-from hil.recorder import Recorder
+from hil.recorder import NL_PER_ML, Recorder
 from hil.result import Outcome, Result
 from hil.scenario import Scenario, board_data
 from hil.targets.base import Target
@@ -32,6 +33,7 @@ from hil.targets.unix import UnixTarget
 from hil.weighing import BLANK_CYCLE_MS, BLANK_CYCLES, Weighing
 
 DAY_MS = 86_400_000
+US_PER_H = 3_600_000_000
 EMULATED_MOST_MS = 1_200_000
 BOOT_MS = 2000  # from power on until switches are trusted and people begin
 LEAD_S = (BLANK_CYCLES * BLANK_CYCLE_MS + BOOT_MS) // 1000  # before the story's start
@@ -128,6 +130,7 @@ class Run:
         self._weighing: Weighing | None = None
         self._play: Play | None = None
         self._started_ms = 0
+        self._valid: calibrated.Range | None = None  # of the pump's calibration
 
     def play(self) -> None:
         """Everything; BenchUnusable where the bench cannot go on, with what was measured kept."""
@@ -178,6 +181,7 @@ class Run:
             self.result.key = keys.state_of(pump.link)
             self.result.versions = {**self._versions(fields, pump.identity()), **self.target.versions(), **self.result.versions}
             play.set_up()
+            self._valid = calibrated.told_range(pump.stat("supplies"))
             play.await_self_test()
             if self.scenario.setup.run:
                 acts.first_run()
@@ -217,6 +221,7 @@ class Run:
         self._check_alarms(recorder)
         measurements.take_all(self.result, self.scenario, self.target, recorder, play.pump.link.longest_s)
         if recorder.expectation is not None:
+            self._check_calibration(recorder.expectation.stretches(play.now_us), recorder.expectation.steps_per_ml)
             run_flow.take(self.result, self.scenario, recorder, self._weighing)
         if (pins := self.target.pins()) is not None and recorder.expectation is not None:
             now_us = play.now_us
@@ -225,6 +230,12 @@ class Run:
                 *pin_figures.of_pulses(pins, recorder.expectation, now_us, play.pump.link.longest_s),
                 *pin_figures.of_hangs(pins, play.hangs, now_us * 1000),
             ]
+
+    def _check_calibration(self, stretches: Iterable[tuple[int, int, Fraction]], steps_per_ml: int) -> None:
+        """Every rate that was to flow against the range that the pump's calibration was measured over."""
+        rates_nl_h = [float(rate) * US_PER_H * NL_PER_ML / steps_per_ml for _, _, rate in stretches]
+        if self._valid is not None and (warning := self._valid.warning(rates_nl_h)):
+            self.result.warnings.append(warning)
 
     def _check_alarms(self, recorder: Recorder) -> None:
         """The alarms that came on are those that the story promised, no more and no fewer."""
