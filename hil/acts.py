@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hil.actions import (
+    Action,
     Advance,
     AdvanceTo,
     AdvanceUntil,
@@ -44,6 +45,7 @@ from hil.steps import local_seconds
 
 MINUTE_MS = 60_000
 MAINT_MS = 1000  # from the answer to MAINT to the prompt
+CALM = (Advance, AdvanceTo, AdvanceUntil, Check, Mark, Measure, Repeat, Hello, LoseReplies)  # the flow goes on as it was
 LOOKED_AFTER = (Advance, Command, Commit, Clear, Person, PowerCut, Reset, SetClock, Type)  # alarms may have come or gone
 
 
@@ -81,6 +83,8 @@ class Acts:
     def do(self, step: Step) -> None:
         """One step; a BenchError that is not the bench's end is a failed outcome."""
         self._play.note = step.note
+        if not _calm(step.action):
+            self._play.recorder.disturbed()
         try:
             self._doers[type(step.action)](step.action, step.where)
             if isinstance(step.action, LOOKED_AFTER):
@@ -366,3 +370,10 @@ class Acts:
         for _ in range(action.times):
             for step in action.steps:
                 self.do(step)
+
+
+def _calm(action: Action) -> bool:
+    """It changes nothing of what flows: time, looking, asking, and what is to be refused."""
+    if isinstance(action, Command | Commit) and action.expect != "OK":
+        return True
+    return isinstance(action, CALM) or (isinstance(action, Command) and action.verb.endswith("?"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from hil.channel import SerialChannel, SerialLog
 from hil.errors import BenchError, BenchUnusable, InputError
+from hil.evidence import SAYABLE
 from hil.instruments import Balance, SimulatedBalance, open_balance
 from hil.keys import load_keys
 from hil.link import Link
@@ -48,6 +49,7 @@ class BenchConfig:
     keys: Mapping[str, bytes] | None = None
     firmware: str | None = None
     has: frozenset[str] = field(default_factory=frozenset)
+    evidence: str = ""  # what a person says of the pump (hil/evidence.py)
 
     @property
     def simulated(self) -> bool:
@@ -65,9 +67,11 @@ def load_bench(path: Path) -> BenchConfig:
     """InputError names the key that is wrong; a key file's place is told from the bench file's folder."""
     table = load_toml(path)
     try:
-        only_keys(table, ("target", "balance", "key_file", "firmware", "has"), "bench file")
-        told = {key: as_text(table[key], key) for key in ("target", "balance", "firmware") if key in table}
+        only_keys(table, ("target", "balance", "key_file", "firmware", "has", "evidence"), "bench file")
+        told: dict[str, str] = {key: as_text(table[key], key) for key in ("target", "balance", "firmware") if key in table}
         has = frozenset(one_of(thing, (PORT, PRESSURE), "has") for thing in as_list(table.get("has", []), "has"))
+        if "evidence" in table:
+            told["evidence"] = one_of(table["evidence"], SAYABLE, "evidence")
         keys = load_keys(path.parent / as_text(table["key_file"], "key_file")) if "key_file" in table else None
     except InputError as error:
         raise error.in_file(path) from None
@@ -120,7 +124,7 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         self.config = config
         self.folder = folder  # of this test alone: serial.log, and whatever the test leaves there
-        self.target: Target = SerialUrlTarget(config.target)
+        self.target: Target = SerialUrlTarget(config.target, said=config.evidence)
         if config.simulated:
             self.target = UnixTarget(Rig(RigConfig(), 1), seed=1, work=folder / "pump")
         self.rig = self.target.rig
@@ -146,7 +150,7 @@ class Bench:
         keys = None if self.config.simulated else self.config.keys
         self.link = Link(self.target.channel(), log=self._log, wall=wall, keys=keys, clock=self.target.clock_s)
         self.pump = Pump(self.link, wall)
-        self.target.told_board(self.pump.open().get("board", ""))
+        self.target.told_identity(self.pump.open())
         if self.target.virtual:
             self.wait(BOOT_MS)
             self.pump.set_time(round(self.target.unix_s()), 0)
@@ -155,7 +159,7 @@ class Bench:
 
     @property
     def evidence(self) -> str:
-        """SIMULATED or MEASURED."""
+        """The word for its figures."""
         return self.target.evidence
 
     @property

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from hil import evidence
 from hil.calibration import points, record
 from hil.calibration.fit import Fit, fit
 from hil.calibration.points import Run, Wanted
@@ -61,6 +62,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
     parser.add_argument("--key-file", type=Path, help=KEY_HELP)
+    evidence.add_option(parser.add_argument)
     add_conditions(parser)
     parser.set_defaults(do=_calibrate)
 
@@ -71,7 +73,7 @@ def _calibrate(args: argparse.Namespace) -> int:
         raise InputError("--redo", "goes with --continue: there is no run yet")
     wanted = _wanted(args) if kept is None else kept.wanted
     _check(args)
-    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file))
+    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file), evidence=args.evidence)
     with one_core(), WetBench(place) as bench:
         return calibrate(bench, args, kept or Run("", _tube(args.tube), conditions_of(args), wanted), asked=_ask)
 

@@ -87,9 +87,9 @@ class Chart:
         return f"MODEL over {self.evidence} doses" if self.model else self.evidence
 
     def svg(self, look: Look) -> str:
-        """As inline SVG, for a page."""
+        """As inline SVG, for a page; its ids are not those of the other width, which stands hidden on the same page with its hatches."""
         buffer = io.StringIO()
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"doseloop {look.width_in}"}):
             self._figure(look).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         return buffer.getvalue()[buffer.getvalue().index("<svg") :]
 

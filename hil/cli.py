@@ -11,7 +11,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hil import calibration_command, key_commands, keys, metrology_commands, page_commands, program_commands, result, runner, teaching
+from hil import (
+    calibration_command,
+    evidence,
+    key_commands,
+    keys,
+    metrology_commands,
+    page_commands,
+    program_commands,
+    result,
+    runner,
+    teaching,
+)
 from hil.doctor import command as doctor_command
 from hil.errors import BenchError
 from hil.link import Link
@@ -76,6 +87,7 @@ def _add_run(add: Callable[..., object]) -> None:
     add("--balance", help="under a real pump: a pyserial URL (MT-SICS), or sbi:URL (Sartorius)")
     add("--key-file", type=place, help=KEY_HELP)
     add("--sample", help='how often the three witnesses are read, like "15 min"')
+    evidence.add_option(add)
     add("--quiet", action="store_true", help="no progress bar")
 
 
@@ -117,7 +129,8 @@ def _speed(text: str) -> float:
 def _run(args: argparse.Namespace) -> int:
     scenario = load_scenario(find_scenario(args.scenario))
     sample_ms = sample_span(args.sample, "--sample") if args.sample is not None else None
-    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms, keys.find_keys(args.key_file))
+    own = keys.find_keys(args.key_file)
+    options = runner.Options(args.target, args.out, args.seed, args.days, args.balance, sample_ms, own, args.evidence)
     if reason := runner.why_skipped(scenario, options):
         print(f"skipped: {scenario.name} {reason}")
         return 0
@@ -147,6 +160,8 @@ def _print_verdict(found: result.Result, out: Path) -> None:
         print(f"  {found.reason}")
     if found.key == "default":
         print("  the DEFAULT key is in force: it is published, and opens every role")
+    for warning in found.warnings:
+        print(f"  WARNING: {warning}")
     volumes = (("programmed (oracle)", found.expected_nl), ("ledger", found.authorised_nl), ("motion witness", found.witnessed_nl))
     for name, value in (*volumes, ("balance", found.balance_nl)):
         print(f"  {name:20s} {'not measured' if value is None else f'{value / 1000:12,.3f} uL'}")

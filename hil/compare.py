@@ -106,7 +106,9 @@ def _within(a: Measurement, b: Measurement) -> str:
     """Whether a difference says anything, where both figures have an uncertainty."""
     if not (a.uncertainty and b.uncertainty and a.value is not None and b.value is not None):
         return ""
-    return " (within uncertainty)" if abs(b.value - a.value) <= hypot(a.uncertainty, b.uncertainty) else " (beyond uncertainty)"
+    low, high = (a, b) if a.value <= b.value else (b, a)
+    doubt = hypot(low.uncertainty or 0.0, high.downwards)  # of the sides that face each other
+    return " (within uncertainty)" if abs(b.value - a.value) <= doubt else " (beyond uncertainty)"
 
 
 def _alarms(a: Result, b: Result) -> Iterable[Row]:

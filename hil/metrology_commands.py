@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from hil import evidence
 from hil.errors import BenchError, InputError
 from hil.instruments.diagnostics import diagnose
 from hil.instruments.opening import HELP, open_balance
@@ -71,6 +72,7 @@ def _add_metrology(parser: argparse.ArgumentParser) -> None:
         "--fill", metavar="VOLUME", help='I declare: the reservoir was emptied and filled with so much test fluid, like "18 mL"'
     )
     parser.add_argument("--key-file", type=Path, help=KEY_HELP)
+    evidence.add_option(parser.add_argument)
     add_conditions(parser)
     parser.set_defaults(do=_metrology)
 
@@ -79,7 +81,7 @@ def _metrology(args: argparse.Namespace) -> int:
     plan = plans.load(plans.find(args.plan))
     plan = replace(plan, conditions=conditions_of(args, plan.conditions))
     fill_nl = whole(args.fill, "volume (nL)", "--fill") if args.fill else None
-    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file))
+    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file), evidence=args.evidence)
     bar = tqdm(total=round(plan.span_s), desc=plan.title, unit="s", disable=not sys.stderr.isatty())
     with one_core(), WetBench(place, tqdm.write) as bench, bar:
         runner = Runner(bench, plan, lambda seconds: _moved(bar, seconds), person, fill_nl)

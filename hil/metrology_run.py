@@ -272,7 +272,7 @@ def write_logs(outcome: Outcome, folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["name", "value", "unit", "U_up", "U_down", "low", "high", "verdict"])
         for m in outcome.measurements:
-            down = m.uncertainty if m.uncertainty_down is None else m.uncertainty_down
+            down = m.downwards if m.uncertainty is not None else None
             writer.writerow([m.name, m.value, m.unit, m.uncertainty, down, m.low, m.high, m.verdict])
 
 

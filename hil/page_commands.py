@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hil import auth, compare
+from hil import auth, compare, evidence
 from hil.channel import SerialChannel
 from hil.errors import BenchError, InputError
 from hil.keys import load_keys
@@ -41,6 +41,7 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _add_watch(add: Callable[..., object]) -> None:
     add("--target", action="append", required=True, metavar="URL", help="a pyserial URL like /dev/ttyACM0; once for each pump")
+    evidence.add_option(add)
     add("--port", type=_port, default=8787, help="of the page (default: 8787; 0: any free one)")
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone); buttons work only from it")
     add("--key-file", type=place, help="the pump's keys: with them alarms can be acknowledged and muted")
@@ -65,7 +66,7 @@ def _watch(args: argparse.Namespace) -> int:
     bound = server.listen(args.host, args.port)
     print(f"watching {', '.join(args.target)} ({'alarms can be acknowledged' if keys else 'read-only'})")
     print(f"  page: http://{args.host}:{bound.getsockname()[1]}/   Ctrl-C ends it", flush=True)
-    server.run([Watcher(url, keys) for url in args.target], args.host, bound)
+    server.run([Watcher(url, keys, said=args.evidence) for url in args.target], args.host, bound)
     print("stopped")
     return 0
 

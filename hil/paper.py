@@ -38,6 +38,9 @@ def document(result: Result) -> bytes:
     paper.add_page()
     _head(paper, result)
     _measurements(paper, result)
+    if result.flow_note:
+        paper.heading(f"Flow accuracy ({result.evidence})")
+        paper.say(result.flow_note, 8.5)
     for chart in (*result.charts, *charts.of_run(result)):
         paper.chart(chart)
     _alarms(paper, result)
@@ -149,6 +152,9 @@ def _head(paper: _Paper, result: Result) -> None:
     paper.say(f"Every figure in this document is {result.evidence}{': ' + about if about else ''}.", 8, "", SOFT)
     paper.ln(1)
     paper.say(" ".join(result.story.split()))
+    for warning in result.warnings:
+        paper.ln(1)
+        paper.say(f"Warning: {warning}", 8.5, "B")
     if result.key == "default":
         paper.ln(1)
         paper.say(f"Default key. {report.DEFAULT_KEY}", 8.5, "B")

@@ -93,6 +93,7 @@ class Play:
 
     def restarted(self, watchdog: bool) -> None:
         """Called at the instant of a restart, before the firmware runs again."""
+        self.recorder.disturbed()
         if self.expectation is not None and self.target.rig is not None:
             clock_kept = self.target.keeps_clock and (self.clock_kept or watchdog)
             self.expectation.restarted(self.now_us, self.target.rig.engine.total, clock_kept)
@@ -197,12 +198,14 @@ class Play:
         flows = leading_int(stat.get("rate", "0")) > 0
         if not flows and expectation.running and self.recorder.note_alarms(stat) & STOPPING:
             self._halted_ms = self.target.now_ms()
+            self.recorder.disturbed()
             expectation.halt_at(self.now_us, rig.engine.total)
         elif flows and not expectation.running:
             self._resume(expectation, rig)
 
     def _resume(self, expectation: Expectation, rig: Rig) -> None:
         """The basal goes on since the engine's first lease after the halt."""
+        self.recorder.disturbed()
         since_us = max(self._halted_ms, self.target.flow_since_ms()) * 1000
         made = int((rig.edges_us() > since_us).sum())
         expectation.resume_at(since_us, rig.engine.total - made)

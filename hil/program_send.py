@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil import calibrated
 from hil.channel import SerialChannel, SerialLog
 from hil.errors import BenchError, Refused
 from hil.link import Link
@@ -136,6 +137,9 @@ def report(found: Examined) -> Iterator[str]:
     yield f"  daily {mcg(answer.daily_ng)}, high {mcg(answer.high_ng)}, low {mcg(answer.low_ng)} mcg"
     yield f"change: {change_text(answer.daily_ng, says.daily_ng)}"
     yield from caps_lines(found)
+    valid = calibrated.told_range(says.supplies)
+    if valid and (warning := valid.warning(calibrated.rates_nl_h(found.program))):
+        yield f"WARNING: {warning}"
     if found.attendance:
         yield "declare: --attended, that trained staff and resuscitation are present (label 5.3)"
     yield f"confirm: {' and '.join(answer.confirm) or 'the hash alone'}"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from hil import evidence
 from hil.bench import BALANCE, NEEDS, Bench, BenchConfig, checked_build, load_bench
 from hil.errors import BenchError
 from hil.instruments import Balance
@@ -43,8 +44,9 @@ class ScenarioFailed(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hil", "scenarios and tests of the doseloop bench")
     group.addoption("--target", help="unix (default), emulated, or any pyserial URL like /dev/ttyACM0; goes before the bench file's")
-    group.addoption("--bench", type=Path, help="a bench file: target, balance, key_file, firmware, has")
+    group.addoption("--bench", type=Path, help="a bench file: target, balance, key_file, firmware, has, evidence")
     group.addoption("--balance", help="a balance's URL; goes before the bench file's")
+    group.addoption("--evidence", choices=evidence.SAYABLE, help=f"{evidence.HELP}; goes before the bench file's")
     group.addoption("--count", type=int, default=1, help="run each test so many times (default: 1)")
     group.addoption("--reports", type=Path, default=Path("build/pytest"), help="folder for the reports (default: build/pytest)")
 
@@ -64,7 +66,7 @@ def _bench_config(config: pytest.Config) -> BenchConfig:
     """The bench file with the command line over it."""
     path = config.getoption("--bench")
     told = load_bench(path) if path else BenchConfig()
-    named = {key: value for key in ("target", "balance") if (value := config.getoption(f"--{key}"))}
+    named = {key: value for key in ("target", "balance", "evidence") if (value := config.getoption(f"--{key}"))}
     return replace(told, keys=told.keys or find_keys(None), **named)
 
 
@@ -206,7 +208,7 @@ class ScenarioItem(pytest.Item):
         told, out = self.config.stash[CONFIG], self.config.getoption("--reports").resolve()
         if self.repetition > 1:
             out = out / f"repetition-{self.repetition}"
-        return Options(told.target, out, balance_url=told.balance, keys=told.keys)
+        return Options(told.target, out, balance_url=told.balance, keys=told.keys, evidence=told.evidence)
 
     def _run(self, scenario: Scenario, options: Options) -> Verdict:
         if options.target == "emulated":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.errors import Refused
@@ -15,6 +15,18 @@ from hil.weighing import Weighed, Weighing
 
 NL_PER_ML = 1_000_000
 PIN_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What flow accuracy needs of a sample: the weight as read, and whether anything but time passed since the one before."""
+
+    t_s: float
+    programmed_nl: float
+    witnessed_nl: float
+    mass_g: float | None
+    stretch: int  # grows with whatever is done to the pump
+    steady: bool  # nothing is wrong with the rig
 
 
 class Recorder:
@@ -33,6 +45,8 @@ class Recorder:
         self._tip_zero_ng = 0.0
         self._ledger_ng: float | None = None  # dose since the refill, as the pump said last
         self._dose_ng = 0.0  # since zero, refills and all
+        self.seen: list[Seen] = []  # one for each sample
+        self._stretch = 0
         self.refills: list[tuple[int, int]] = []  # (virtual us, mcg/mL as declared)
         self._open: dict[str, AlarmSpan] = {}
         self._pin_base: tuple[int, int] | None = None
@@ -51,6 +65,10 @@ class Recorder:
             self._weighing.begin()
         self.base_pins()
         self.sample()
+
+    def disturbed(self) -> None:
+        """Something was done to the pump or came over it: what flows from here on is another flow."""
+        self._stretch += 1
 
     # ---- the step pin's own listener
 
@@ -142,7 +160,15 @@ class Recorder:
                 ledger_ng=self._dose_ng,
             )
         )
+        self._note_flow(weighed)
         return stat
+
+    def _note_flow(self, weighed: Weighed | None) -> None:
+        last, rig = self.result.samples[-1], self._target.rig
+        mass_g = weighed.mass_g if weighed else None
+        self.seen.append(
+            Seen(last.t_s, last.programmed_nl, last.witnessed_nl, mass_g, self._stretch, not (rig is not None and rig.active_faults))
+        )
 
     def _follow_dose(self, since_refill_ng: int) -> None:
         """The pump counts anew from each refill."""

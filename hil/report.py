@@ -18,6 +18,7 @@ ABOUT = {
     "SIMULATED": "the firmware is real, the rig and the balance are software",
     "EMULATED": "the image that is flashed ran on an emulated chip, the rig is software",
     "MEASURED": "a real board ran",
+    "UNKNOWN ORIGIN": "the line is a pseudo-terminal, and nobody said what stands behind it; see --evidence",
 }
 NOT_MEDICAL = "A bench rig that pumps water onto a balance. Not a medical device; nothing here may be used on a person."
 DEFAULT_KEY = "The default key is in force: whoever has read the source can command this pump. Provision keys of your own."

@@ -46,6 +46,11 @@ class Measurement:
     uncertainty_down: float | None = None  # where it is not the same downwards
 
     @property
+    def downwards(self) -> float:
+        """The uncertainty below the value."""
+        return (self.uncertainty or 0.0) if self.uncertainty_down is None else self.uncertainty_down
+
+    @property
     def margin(self) -> float | None:
         """How far the nearer limit is; negative beyond it."""
         if self.value is None:
@@ -62,7 +67,7 @@ class Measurement:
         if self.value is None or self.value != self.value:
             return FAILED
         up = self.uncertainty or 0.0
-        down = up if self.uncertainty_down is None else self.uncertainty_down
+        down = self.downwards
         low = -inf if self.low is None else self.low
         high = inf if self.high is None else self.high
         if low <= self.value - down and self.value + up <= high:
@@ -149,6 +154,8 @@ class Result:
     step_errors: list[tuple[float, float]] = field(default_factory=list)  # (s since the first RUN, largest in that stretch)
     tips: list[TipCurve] = field(default_factory=list)  # one for each change of concentration
     csf: CsfCurve | None = None  # the model of the spinal fluid
+    warnings: list[str] = field(default_factory=list)  # what the verdict does not rest on and a reader must know
+    flow_note: str = ""  # over which time, and by whom, or why there is none
     charts: list[Chart] = field(default_factory=list)  # figures of other parts (flow accuracy), shown after the measurements
 
     def judge(self) -> None:
@@ -230,7 +237,7 @@ def _facts(result: Result) -> dict[str, str]:
 
 def _said(m: Measurement) -> dict[str, str]:
     """What the report's table says of a figure."""
-    figures = {name: getattr(m, name) for name in ("value", "low", "high", "margin", "uncertainty")}
+    figures = {name: getattr(m, name) for name in ("value", "low", "high", "margin", "uncertainty", "uncertainty_down")}
     return {name: repr(value) for name, value in figures.items() if value is not None} | {"unit": m.unit, "verdict": m.verdict}
 
 

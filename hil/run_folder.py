@@ -40,11 +40,12 @@ def _result(table: Mapping[str, Any]) -> Result:
     for name in ("virtual_s", "wall_s", "expected_nl", "authorised_nl", "witnessed_nl", "balance_nl", "uncertain_nl", "max_step_error"):
         setattr(found, name, _number(table.get(name)))
     found.virtual_s, found.wall_s = found.virtual_s or 0.0, found.wall_s or 0.0
-    for name in ("reason", "since", "key"):
+    for name in ("reason", "since", "key", "flow_note"):
         setattr(found, name, str(table.get(name, "")))
     found.measurements = [built(Measurement, row, "measurements") for row in as_list(table.get("measurements", []), "measurements")]
     found.alarms = [built(AlarmSpan, row, "alarms") for row in as_list(table.get("alarms", []), "alarms")]
     found.outcomes = [built(Outcome, row, "outcomes") for row in as_list(table.get("outcomes", []), "outcomes")]
+    found.warnings = [as_text(text, "warnings") for text in as_list(table.get("warnings", []), "warnings")]
     found.refusals = [dict(as_table(row, "refusals")) for row in as_list(table.get("refusals", []), "refusals")]
     return found
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
-from hil import keys, measurements, paper, pin_figures, provenance, report, result
+from hil import calibrated, keys, measurements, paper, pin_figures, provenance, report, result, run_flow
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
@@ -21,7 +22,7 @@ from hil.plant.rig import Rig
 from hil.play import Play
 from hil.pump import Pump
 from hil.quantity import span_text
-from hil.recorder import Recorder
+from hil.recorder import NL_PER_ML, Recorder
 from hil.result import Outcome, Result
 from hil.scenario import Scenario, board_data
 from hil.targets.base import Target
@@ -32,6 +33,7 @@ from hil.targets.unix import UnixTarget
 from hil.weighing import BLANK_CYCLE_MS, BLANK_CYCLES, Weighing
 
 DAY_MS = 86_400_000
+US_PER_H = 3_600_000_000
 EMULATED_MOST_MS = 1_200_000
 BOOT_MS = 2000  # from power on until switches are trusted and people begin
 LEAD_S = (BLANK_CYCLES * BLANK_CYCLE_MS + BOOT_MS) // 1000  # before the story's start
@@ -49,6 +51,7 @@ class Options:
     balance_url: str | None = None
     sample_ms: int | None = None
     keys: Mapping[str, bytes] | None = None  # of the roles; a simulated pump is given them first
+    evidence: str = ""  # what a person says of a pump behind a URL (hil/evidence.py)
 
 
 def run(scenario: Scenario, options: Options, progress: Progress = lambda done, planned: None) -> Result:
@@ -96,7 +99,7 @@ def make_target(scenario: Scenario, options: Options, seed: int) -> Target:
     if options.target == "emulated":
         return EmulatedTarget(PinRig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s), seed), flash=scenario.setup.flash)
     if options.target != "unix":
-        return SerialUrlTarget(options.target)
+        return SerialUrlTarget(options.target, said=options.evidence)
     rig = Rig(dataclasses.replace(scenario.rig, rtc_unix_s=scenario.start_unix_s - LEAD_S), seed)
     target = UnixTarget(rig, seed=seed, work=options.out / "pump", board=scenario.board)
     target.lockstep.ticks_start = scenario.setup.ticks_start
@@ -127,6 +130,7 @@ class Run:
         self._weighing: Weighing | None = None
         self._play: Play | None = None
         self._started_ms = 0
+        self._valid: calibrated.Range | None = None  # of the pump's calibration
 
     def play(self) -> None:
         """Everything; BenchUnusable where the bench cannot go on, with what was measured kept."""
@@ -168,7 +172,7 @@ class Run:
         """Bring the pump to where the story begins. A refusal here ends the run: there is nothing to measure then."""
         try:
             fields = pump.open()
-            self.target.told_board(fields.get("board", ""))
+            self.target.told_identity(fields)
             self.result.evidence = self.target.evidence
             if self.target.virtual:
                 self.target.advance_to(max(self.target.now_ms(), self._started_ms + BOOT_MS))
@@ -177,6 +181,7 @@ class Run:
             self.result.key = keys.state_of(pump.link)
             self.result.versions = {**self._versions(fields, pump.identity()), **self.target.versions(), **self.result.versions}
             play.set_up()
+            self._valid = calibrated.told_range(pump.stat("supplies"))
             play.await_self_test()
             if self.scenario.setup.run:
                 acts.first_run()
@@ -215,6 +220,9 @@ class Run:
             self.result.versions |= {"program": play.program.name, "program hash": play.program.hash()}
         self._check_alarms(recorder)
         measurements.take_all(self.result, self.scenario, self.target, recorder, play.pump.link.longest_s)
+        if recorder.expectation is not None:
+            self._check_calibration(recorder.expectation.stretches(play.now_us), recorder.expectation.steps_per_ml)
+            run_flow.take(self.result, self.scenario, recorder, self._weighing)
         if (pins := self.target.pins()) is not None and recorder.expectation is not None:
             now_us = play.now_us
             self.result.measurements += [
@@ -222,6 +230,12 @@ class Run:
                 *pin_figures.of_pulses(pins, recorder.expectation, now_us, play.pump.link.longest_s),
                 *pin_figures.of_hangs(pins, play.hangs, now_us * 1000),
             ]
+
+    def _check_calibration(self, stretches: Iterable[tuple[int, int, Fraction]], steps_per_ml: int) -> None:
+        """Every rate that was to flow against the range that the pump's calibration was measured over."""
+        rates_nl_h = [float(rate) * US_PER_H * NL_PER_ML / steps_per_ml for _, _, rate in stretches]
+        if self._valid is not None and (warning := self._valid.warning(rates_nl_h)):
+            self.result.warnings.append(warning)
 
     def _check_alarms(self, recorder: Recorder) -> None:
         """The alarms that came on are those that the story promised, no more and no fewer."""

@@ -71,7 +71,7 @@ CALIBRATION: dict[str, str] = {
     "hours": "2000",
     "volume": "60000ul",
     "rate_min": "100nl/h",
-    "rate_max": "20000000nl/h",
+    "rate_max": "72000000nl/h",
 }
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hil.instruments import Balance, Evaporation, Reading, volume_nl
+from hil.instruments.diagnostics import last_digit
 from hil.instruments.gravimetry import mean_of
+from hil.metrology.masslog import MassLog
 
 BLANK_CYCLES = 10
 BLANK_CYCLE_MS = 3_600_000
@@ -20,6 +22,7 @@ class Weighed:
 
     volume_nl: float
     noise_nl: float
+    mass_g: float  # as read
 
 
 class Weighing:
@@ -30,6 +33,8 @@ class Weighing:
         self._temperature_c = temperature_c
         self._blank: Evaporation | None = None
         self._zero: Reading | None = None
+        self._blank_points: list[Reading] = []
+        self._seen_g: list[float] = []  # single readings of the blank: they show the last digit
 
     def blank(self, wait: Callable[[int], None]) -> None:
         """Ten cycles with nothing delivered; `wait(ms)` lets time pass."""
@@ -38,6 +43,11 @@ class Weighing:
             wait(BLANK_CYCLE_MS)
             readings.append(self._point())
         self._blank = Evaporation.from_blank(readings)
+        self._blank_points = readings
+
+    def blank_log(self) -> MassLog:
+        """The blank's points: noise and zero are told from them."""
+        return MassLog.of(self._blank_points, last_digit(self._seen_g))
 
     def begin(self) -> None:
         """From here on."""
@@ -48,7 +58,7 @@ class Weighing:
         assert self._zero is not None, "begin() first"
         point = self._point()
         mass_g = (self._blank.corrected_g(point, self._zero.t) if self._blank else point.mass_g) - self._zero.mass_g
-        return Weighed(volume_nl(mass_g, self._temperature_c), self._noise_nl(point.t - self._zero.t))
+        return Weighed(volume_nl(mass_g, self._temperature_c), self._noise_nl(point.t - self._zero.t), point.mass_g)
 
     def _noise_nl(self, span_s: float) -> float:
         """Of two points and of the blank, which grows with the time it is stretched over."""
@@ -59,7 +69,10 @@ class Weighing:
         return 2e6 * math.sqrt(2 * point_g**2 + blank_g**2)
 
     def _point(self) -> Reading:
-        return mean_of([self._balance.read() for _ in range(REPEATS)])
+        readings = [self._balance.read() for _ in range(REPEATS)]
+        if self._blank is None:
+            self._seen_g += [reading.mass_g for reading in readings]
+        return mean_of(readings)
 
     @property
     def evaporation_g_h(self) -> float:

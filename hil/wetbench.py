@@ -49,6 +49,7 @@ class Place:
     rig: Rig | None = None
     model: BalanceModel = field(default_factory=BalanceModel)
     keys: Mapping[str, bytes] | None = None  # of the pump's roles; None: the default ones
+    evidence: str = ""  # what a person says of a pump behind a URL (hil/evidence.py)
 
 
 class WetBench:
@@ -74,7 +75,7 @@ class WetBench:
     @staticmethod
     def _make_target(place: Place) -> Target:
         if place.target != "unix":
-            return SerialUrlTarget(place.target)
+            return SerialUrlTarget(place.target, said=place.evidence)
         return UnixTarget(place.rig or Rig(RigConfig(), place.seed), seed=place.seed, work=place.out / "pump")
 
     def __enter__(self) -> WetBench:
@@ -97,7 +98,7 @@ class WetBench:
         )
         self.pump = Pump(self.link, wall)
         told = self.pump.open()
-        self.target.told_board(told.get("board", ""))
+        self.target.told_identity(told)
         if self.target.virtual:
             self.wait(BOOT_MS)
             self.pump.set_time(round(self.target.unix_s()), 0)

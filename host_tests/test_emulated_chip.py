@@ -209,3 +209,15 @@ def test_an_image_that_is_no_firmware_is_named(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match=r"sleep\.uf2 did not come up on USB"):
         target.start()
     target.close()
+
+
+def test_the_emulated_flash_chip_has_an_id_that_says_so(sleeping: tuple[Chip, RigWiring]) -> None:
+    """Without the correction it answers all ones, which no chip of a board does; either way the bench knows it (hil/evidence.py)."""
+    ssi = sleeping[0].mcu.ssi
+    answers = []
+    for _ in range(2):
+        ssi._tx_buffer = bytearray()
+        answers.append(bytes(ssi._shift_byte(byte) for byte in (0x4B, *[0] * 12)))
+    assert answers == [b"\xff" * 5 + b"EMULATED"] * 2
+    ssi._tx_buffer = bytearray()
+    assert bytes(ssi._shift_byte(byte) for byte in (0x9F, 0, 0, 0)) == b"\xff\xef\x40\x15"

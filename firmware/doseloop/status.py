@@ -163,7 +163,7 @@ def _motion(pump):
 
 
 def _supplies(pump):
-    reservoir = pump.reservoir
+    reservoir, cal = pump.reservoir, pump.calibration
     days = pump.battery.days_left()
     line_conc = pump.line.holds(pump.ledger.steps[DOSE])
     return [
@@ -181,7 +181,9 @@ def _supplies(pump):
         ("line", "none" if line_conc is None else "%dmcg/ml" % line_conc),
         ("bridge", "%dnl" % nl_of_steps(pump.ledger.bridge_left(), pump.ledger.steps_per_ml)),
         ("prime_left", "%dnl" % pump.line.prime_left_nl),
-        ("calibrated", "yes" if pump.calibration else "no"),
+        ("rate_min", "%dnl/h" % (cal["rate_min"] if cal else 0)),  # what the calibration was measured over: the host warns outside it
+        ("rate_max", "%dnl/h" % (cal["rate_max"] if cal else 0)),
+        ("calibrated", "yes" if cal else "no"),
     ]
 
 

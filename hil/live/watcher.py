@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from hil import evidence
 from hil.auth import OPERATOR
 from hil.channel import SerialChannel
 from hil.errors import BenchError, LinkError, Refused
@@ -20,7 +21,6 @@ from hil.live.series import Series
 from hil.live.typed import TypedLine
 from hil.oracle.program import Program, ProgramError
 from hil.pump import leading_int
-from hil.targets.base import MEASURED, SIMULATED
 
 LOOK_S = 1.0  # between two looks
 RARE_S = 15.0  # what changes seldom
@@ -47,8 +47,9 @@ class Order:
 class Watcher:
     """Looks at one pump until it is stopped. `snapshot` may be called from any thread."""
 
-    def __init__(self, url: str, keys: Mapping[str, bytes] | None, look_s: float = LOOK_S) -> None:
+    def __init__(self, url: str, keys: Mapping[str, bytes] | None, look_s: float = LOOK_S, said: str = "") -> None:
         self.url = url
+        self._said = said  # what a person says of the pump (hil/evidence.py)
         self.version = 0  # grows with everything new
         self.series = Series()
         self._keys = keys
@@ -120,8 +121,8 @@ class Watcher:
 
     @property
     def evidence(self) -> str:
-        """What stands behind the line, as far as the pump says."""
-        return {"": "", "unix": SIMULATED}.get(self._identity.get("board", ""), MEASURED)
+        """What stands behind the line, as far as is known."""
+        return evidence.word(self.url, self._identity, self._said) if self._identity else ""
 
     def points(self, since: int = 0) -> tuple[int, list[list[float | None]]]:
         """The curves' generation, and their points from an index on."""

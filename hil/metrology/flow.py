@@ -15,7 +15,7 @@ import numpy as np
 from hil.errors import BenchError
 from hil.metrology.blank import Blank
 from hil.metrology.extremes import DRAWS, SEED, extreme
-from hil.metrology.figure import Contribution, Figure, not_measured
+from hil.metrology.figure import Contribution, Figure, K, not_measured
 from hil.metrology.masslog import Floats, MassLog, curvature_g
 from hil.metrology.volume import Conditions
 
@@ -95,6 +95,7 @@ class FlowResult:
     trumpet: tuple[Point, ...]
     overall: Figure
     notes: tuple[str, ...]
+    startup_floor: bool = False  # noise of one interval over a third of a window's limit
 
     @property
     def figures(self) -> list[Figure]:
@@ -161,7 +162,10 @@ class Flow:
         told = self.blank.noise.sample(t_s, DRAWS, np.random.default_rng(SEED)) * self.conditions.nl_per_g
         points = tuple(self._point(n, t_s, volume_nl, told, protocol, limits) for n in protocol.windows if n <= protocol.samples)
         overall = self._overall(t_s[known], volume_nl[known], limits, protocol)
-        return FlowResult(self.name, self.rate_nl_h, protocol, self._startup(protocol), points, overall, self._notes(protocol, len(known)))
+        doubt_nl_h = self._startup_doubt_nl_h(protocol)
+        startup, notes = self._startup(protocol, doubt_nl_h), self._notes(protocol, len(known))
+        floor = 100 * doubt_nl_h / K / self.rate_nl_h > FLOOR_SHARE * limits.window
+        return FlowResult(self.name, self.rate_nl_h, protocol, startup, points, overall, notes, floor)
 
     def _notes(self, protocol: Protocol, known: int) -> tuple[str, ...]:
         notes = [f"S = {protocol.sample_s / 60:.4g} min ({protocol.name})", f"{max(0, known - 1)} of {protocol.samples} intervals weighed"]
@@ -256,11 +260,14 @@ class Flow:
         why = "the trumpet's axis"
         return Figure(name, found.value, "%", budget, -limits.window, limits.window, why, floor=floor, up=up, down=down)
 
-    def _startup(self, protocol: Protocol) -> tuple[tuple[float, float, float], ...]:
+    def _startup(self, protocol: Protocol, doubt_nl_h: float) -> tuple[tuple[float, float, float], ...]:
         """Q_i of the first two hours (or of the first interval, should it be longer)."""
         count = max(1, int(STARTUP_S / protocol.sample_s + 1e-9))
         t_s, volume_nl = self.edges(0.0, protocol.sample_s, count)
         rates = np.diff(volume_nl) * 3600 / protocol.sample_s
+        return tuple((float(t_s[i + 1]) / 60, float(rates[i]), doubt_nl_h) for i in range(count) if isfinite(rates[i]))
+
+    def _startup_doubt_nl_h(self, protocol: Protocol) -> float:
+        """Of the flow of one interval, k = 2."""
         noise_g = sqrt(self.blank.noise.difference_g(protocol.sample_s) ** 2 + self.blank.u_lost_g(protocol.sample_s) ** 2)
-        doubt = 2 * noise_g * self.conditions.nl_per_g * 3600 / protocol.sample_s
-        return tuple((float(t_s[i + 1]) / 60, float(rates[i]), doubt) for i in range(count) if isfinite(rates[i]))
+        return K * noise_g * self.conditions.nl_per_g * 3600 / protocol.sample_s

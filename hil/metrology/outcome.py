@@ -73,6 +73,7 @@ def _flow(flow: FlowResult) -> dict[str, Any]:
     return {
         "name": flow.name, "rate_nl_h": flow.rate_nl_h, "protocol": asdict(flow.protocol), "notes": flow.notes,
         "overall": flow.overall.as_json(), "startup": [{"min": t, "nl_h": q, "expanded_nl_h": u} for t, q, u in flow.startup],
+        "startup_below_noise_floor": flow.startup_floor,
         "trumpet": [{"window_s": p.window_s, "max": p.high.as_json(), "min": p.low.as_json(), "windows": p.windows, "possible": p.possible,
                      "below_noise_floor": p.floor, "noise_percent": p.noise} for p in flow.trumpet],
     }  # fmt: skip

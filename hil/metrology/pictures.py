@@ -1,4 +1,4 @@
-"""The trumpet and the start-up curve as IEC 60601-2-24 draws them, for print and for the colour-blind; SVG and PNG."""
+"""The trumpet and the start-up curve as IEC 60601-2-24 draws them, for print and the colour-blind: files, or a report's charts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hil.chart import BALANCE, LEDGER, STYLE
+from hil.chart import BALANCE, LEDGER, STYLE, Chart, Look, legend_above
 from hil.metrology.bolus import BolusResult
 from hil.metrology.figure import Figure as Judged
 from hil.metrology.flow import FlowResult, Point
@@ -19,6 +19,37 @@ from hil.metrology.outcome import Outcome
 GREY = "#9aa3ad"
 AXIS = 15.0  # percent either way, as the standard draws it
 SIZE_IN = (7.2, 4.2)
+CHART_IN = 3.9
+GREY_SAYS = "Grey: the noise is over a third of the limit, so nothing is judged."
+
+
+def charts(flow: FlowResult, evidence: str, instrument: str) -> list[Chart]:
+    """Both curves of one flow for a report; instrument: what saw it."""
+    found = [trumpet_chart(flow, evidence, instrument)]
+    return [startup_chart(flow, evidence, instrument), *found] if flow.startup else found
+
+
+def startup_chart(flow: FlowResult, evidence: str, instrument: str) -> Chart:
+    caption = f"Flow of each sample interval over the first 120 min, by {instrument}; {'; '.join(flow.notes)}. {GREY_SAYS}"
+    return Chart(f"Start-up curve, {_at(flow)}", caption, evidence, CHART_IN, _above(_startup, flow, evidence))
+
+
+def trumpet_chart(flow: FlowResult, evidence: str, instrument: str) -> Chart:
+    caption = (
+        f"Highest and lowest error of all windows of a length, by {instrument}, against what was programmed for the same time;"
+        f" {'; '.join(flow.notes)}. {GREY_SAYS} The bands reach further on one side, for noise lifts the highest of many."
+    )
+    return Chart(f"Trumpet curve, {_at(flow)}", caption, evidence, CHART_IN, _above(_trumpet, flow, evidence))
+
+
+def _above(draw: Callable[[Axes, FlowResult], None], flow: FlowResult, evidence: str) -> Callable[[Axes, Look], None]:
+    """On a page the legend stands over the curves."""
+
+    def drawn(axes: Axes, look: Look) -> None:
+        draw(axes, flow)
+        legend_above(axes, look, evidence)
+
+    return drawn
 
 
 def write(outcome: Outcome, folder: Path) -> None:
@@ -26,23 +57,26 @@ def write(outcome: Outcome, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     outcome.pictures = []
     for flow in outcome.flows:
-        for kind, draw in (("startup", _startup), ("trumpet", _trumpet)):
-            _save(outcome, folder, f"{kind}-{_slug(flow.name)}", lambda axes, flow=flow, draw=draw: draw(axes, flow))  # type: ignore[misc]
+        for kind, name, draw in (("startup", "Start-up", _startup), ("trumpet", "Trumpet", _trumpet)):
+            title = f"{name} curve, {flow.name}, {_at(flow)}"
+            _save(outcome, folder, f"{kind}-{_slug(flow.name)}", title, lambda axes, flow=flow, draw=draw: draw(axes, flow))  # type: ignore[misc]
     for bolus in outcome.boluses:
         if bolus.errors:
-            _save(outcome, folder, f"bolus-{_slug(bolus.name)}", lambda axes, bolus=bolus: _boluses(axes, bolus))  # type: ignore[misc]
+            _save(outcome, folder, f"bolus-{_slug(bolus.name)}", _of_boluses(bolus), lambda axes, bolus=bolus: _boluses(axes, bolus))  # type: ignore[misc]
 
 
 def _slug(name: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
-def _save(outcome: Outcome, folder: Path, name: str, draw: Callable[[Axes], None]) -> None:
+def _save(outcome: Outcome, folder: Path, name: str, title: str, draw: Callable[[Axes], None]) -> None:
     with matplotlib.rc_context({**STYLE, "legend.frameon": True, "legend.framealpha": 0.9, "legend.edgecolor": "none"}):
         figure = Figure(figsize=SIZE_IN, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         draw(axes)
+        axes.legend(loc="lower right", fontsize=8)
+        axes.set_title(title, loc="left", fontsize=9.5)
         axes.set_title(outcome.evidence, loc="right", fontsize=8, color="#6a737d")
         figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
@@ -51,6 +85,10 @@ def _save(outcome: Outcome, folder: Path, name: str, draw: Callable[[Axes], None
 
 def _s_text(flow: FlowResult) -> str:
     return f"S = {flow.protocol.sample_s / 60:.4g} min"
+
+
+def _at(flow: FlowResult) -> str:
+    return f"{_rate_text(flow.rate_nl_h)}, {_s_text(flow)}"
 
 
 def _rate_text(rate_nl_h: float) -> str:
@@ -67,21 +105,22 @@ def _trumpet(axes: Axes, flow: FlowResult) -> None:
     judged = [point for point in points if not point.floor]
     _band(axes, judged, [point.window_s / 60 for point in judged])
     for side, colour, style in (("high", LEDGER, "-"), ("low", BALANCE, (0, (5, 2)))):
-        axes.plot(minutes, [_value(getattr(p, side)) for p in points], color=GREY, lw=0.9, zorder=1.5)
+        if len(judged) < len(points):
+            axes.plot(minutes, [_value(getattr(p, side)) for p in points], color=GREY, lw=0.9, zorder=1.5)
         axes.plot([p.window_s / 60 for p in judged], [_value(getattr(p, side)) for p in judged], color=colour, lw=1.3, ls=style, zorder=2)
     for point, at in zip(points, minutes, strict=True):
         _mark(axes, at, point)
-    axes.fill_between([], [], [], facecolor=LEDGER, alpha=0.25, hatch="////", lw=0, label="where the true extreme lies (k = 2)")
+    axes.fill_between([], [], [], facecolor="#dcebf5", edgecolor="#8bbbdb", hatch="////", lw=0, label="true extreme, k = 2")
     axes.plot([], [], color=LEDGER, marker="^", lw=1.3, label="Ep(max)")
     axes.plot([], [], color=BALANCE, marker="v", lw=1.3, ls=(0, (5, 2)), label="Ep(min)")
     if any(point.floor for point in points):
-        axes.plot([], [], color=GREY, marker="o", mfc="white", ls="", label="noise over a third of the limit: not judged")
+        axes.plot([], [], color=GREY, marker="o", mfc="white", ls="", label="grey: not judged")
     if flow.overall.value is not None:
-        text = f"overall error A = {flow.overall.value:+.2f} % ± {flow.overall.expanded:.2g} % (k = 2)"
+        text = f"overall error A {flow.overall.value:+.2f} ± {flow.overall.expanded:.2g} %"
         axes.axhline(flow.overall.value, color="#000000", lw=1.1, ls=(0, (1, 1.5)), label=text)
     axes.axhline(0, color="#8894a0", lw=0.8)
     _trumpet_axes(axes, minutes)
-    axes.set_title(f"Trumpet curve, {flow.name}, {_rate_text(flow.rate_nl_h)}, {_s_text(flow)}", loc="left", fontsize=9.5)
+    axes.set_xlabel(f"length of the observation window P, min ({_s_text(flow)})")
 
 
 def _value(figure: Judged) -> float:
@@ -95,9 +134,7 @@ def _trumpet_axes(axes: Axes, minutes: list[float]) -> None:
     axes.set_xticks(minutes, [f"{m:.3g}" for m in minutes])
     axes.set_xlim(0.92 * minutes[0], 1.09 * minutes[-1]) if minutes else None
     axes.minorticks_off()
-    axes.set_xlabel("length of the observation window P, min")
-    axes.set_ylabel("flow error, % of the programmed")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.set_ylabel("flow error, %\nof the programmed")
 
 
 def _band(axes: Axes, points: list[Point], minutes: list[float]) -> None:
@@ -129,15 +166,14 @@ def _startup(axes: Axes, flow: FlowResult) -> None:
     unit, name = (1e6, "mL/h") if r >= 1e6 else (1000.0, "µL/h")
     minutes, rates, doubts = _steps(flow, unit)
     low, high = ([q + sign * u for q, u in zip(rates, doubts, strict=True)] for sign in (-1, 1))
-    axes.fill_between(minutes, low, high, color=LEDGER, alpha=0.18, lw=0, label="± U (k = 2)")
-    axes.plot(minutes, rates, color=LEDGER, lw=1.4, label="flow Q of each interval S")
+    colour, words = (GREY, ": below the noise floor") if flow.startup_floor else (LEDGER, "")
+    axes.fill_between(minutes, low, high, color=colour, alpha=0.18, lw=0, label="± U (k = 2)")
+    axes.plot(minutes, rates, color=colour, lw=1.4, label=f"flow Q of each interval S{words}")
     axes.axhline(r / unit, color="#000000", lw=1.1, ls=(0, (1, 1.5)), label="programmed rate r")
     axes.set_xlim(0, max([120.0, *minutes]))
     axes.set_ylim(-0.2 * r / unit, 2 * r / unit)
-    axes.set_xlabel("time since the start, min")
+    axes.set_xlabel(f"time since the start, min ({_s_text(flow)})")
     axes.set_ylabel(f"flow Q, {name}")
-    axes.legend(loc="lower right", fontsize=8)
-    axes.set_title(f"Start-up curve, {flow.name}, {_rate_text(r)}, {_s_text(flow)}", loc="left", fontsize=9.5)
 
 
 def _steps(flow: FlowResult, unit: float) -> tuple[list[float], list[float], list[float]]:
@@ -171,6 +207,8 @@ def _boluses(axes: Axes, bolus: BolusResult) -> None:
     axes.set_ylim(-most, most)
     axes.set_xlabel("bolus")
     axes.set_ylabel("error, % of the setting")
+
+
+def _of_boluses(bolus: BolusResult) -> str:
     floor = ", noise over a third of the limit" if bolus.floor else ""
-    axes.set_title(f"{len(bolus.errors)} boluses of {bolus.setting_nl / 1000:g} µL, {bolus.name}{floor}", loc="left", fontsize=9.5)
-    axes.legend(loc="lower right", fontsize=8)
+    return f"{len(bolus.errors)} boluses of {bolus.setting_nl / 1000:g} µL, {bolus.name}{floor}"

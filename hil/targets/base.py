@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hil.channel import Channel
 from hil.errors import BenchError
@@ -32,7 +32,7 @@ class Target(ABC):
     def start(self) -> None:
         """Make the pump answer; TargetError or LinkError if it cannot."""
 
-    def told_board(self, board: str) -> None:  # noqa: B027 (most targets know it beforehand)
+    def told_identity(self, identity: Mapping[str, str]) -> None:  # noqa: B027 (most targets know it beforehand)
         """The pump has said what it is; a target that cannot know beforehand takes its word of evidence from it."""
 
     @abstractmethod

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
+from hil import evidence
 from hil.channel import Channel, SerialChannel
-from hil.targets.base import MEASURED, NO_EVIDENCE, SIMULATED, Target
+from hil.targets.base import NO_EVIDENCE, Target
 
 
 class SerialUrlTarget(Target):
     """`/dev/ttyACM0`, `rfc2217://bench7:4000`, `socket://...`: opened at start, closed at the end.
 
-    What stands behind the line decides the word: a board is MEASURED, the unix port served by somebody is SIMULATED.
+    What stands behind the line decides the word (hil/evidence.py); said: a person's, where the pump cannot tell.
     """
 
     evidence = NO_EVIDENCE
     virtual = False
 
-    def __init__(self, url: str, baud: int = 115200) -> None:
+    def __init__(self, url: str, baud: int = 115200, said: str = "") -> None:
         self.name = url
+        self._said = said
         self._baud = baud
         self._zero = time.monotonic()
         self._channel: SerialChannel | None = None
@@ -31,8 +34,8 @@ class SerialUrlTarget(Target):
         assert self._channel is not None, "start() first"
         return self._channel
 
-    def told_board(self, board: str) -> None:
-        self.evidence = SIMULATED if board == "unix" else MEASURED
+    def told_identity(self, identity: Mapping[str, str]) -> None:
+        self.evidence = evidence.word(self.name, identity, self._said)
 
     def now_ms(self) -> int:
         return int((time.monotonic() - self._zero) * 1000)
