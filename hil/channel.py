@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TextIO
+from urllib.parse import urlsplit
 
 import serial
 
 from hil.errors import LinkError
+
+RFC2217 = "rfc2217"
+OVER_NETWORK = re.compile(f"({RFC2217}|socket)://", re.IGNORECASE)
+# What pyserial says of a line elsewhere -> what a person does about it. The first that fits.
+REMEDIES = {
+    "refused": "nobody listens there: start what serves the line (`python -m hil serve --tcp 4000`, ser2net), or correct host and port",
+    "service not known|name resolution|nodename|No address": "there is no such host: correct its name, or give its address",
+    "timed out|unreachable|No route": "that host does not answer: look at its power, its cable and the firewall between",
+    "RFC2217|RFC 2217|for option|reset by peer|Broken pipe|forcibly": "it lets us go or does not speak RFC 2217: close the program that"
+    " has this line; or is it a raw TCP port? then write socket:// in front",
+}
 
 
 class Channel(Protocol):
@@ -35,8 +48,30 @@ def open_serial(url: str, baud: int = 115200, timeout_s: float = 0.0) -> Any:
         raise LinkError(_why_not_opened(url, error)) from error
 
 
+def remedy_elsewhere(url: str, text: str) -> str:
+    """What to do where a line over the network could not be opened; "" for any other URL, and where nobody knows."""
+    if not OVER_NETWORK.match(url):
+        return ""
+    try:
+        place = urlsplit(url)
+        named = bool(place.hostname and place.port)
+    except ValueError:
+        named = False
+    if not named:
+        return f"it names no host and port: write it like {RFC2217}://bench7:4000"
+    return next((remedy for said, remedy in REMEDIES.items() if re.search(said, text)), "")
+
+
+def why_gone(url: str) -> str:
+    """What to look at where a line that was open went away."""
+    elsewhere = "is its host still on the network, and what serves the line still running?"
+    return elsewhere if OVER_NETWORK.match(url) else "is it still plugged in?"
+
+
 def _why_not_opened(url: str, error: Exception) -> str:
     text, url = str(error), ascii(url[:200])[1:-1]
+    if remedy := remedy_elsewhere(url, text):
+        return f"{url}: {remedy}"
     if "No such file" in text:
         return f"{url}: no such serial port; list them with `python -m serial.tools.list_ports`"
     if "Resource temporarily unavailable" in text or "busy" in text.lower():
@@ -61,7 +96,7 @@ class SerialChannel:
         try:
             self._port.write(data)
         except (serial.SerialException, OSError) as error:
-            raise LinkError(f"{self.url}: the serial line went away while sending ({error})") from error
+            raise LinkError(f"{self.url}: the serial line went away while sending ({error}); {why_gone(self.url)}") from error
 
     def receive(self, timeout_s: float) -> bytes:
         deadline = time.monotonic() + timeout_s
@@ -74,7 +109,7 @@ class SerialChannel:
         try:
             return bytes(self._port.read(self._port.in_waiting or 1))
         except (serial.SerialException, OSError, TypeError) as error:
-            raise LinkError(f"{self.url}: the serial line went away ({error}); is the pump still plugged in?") from error
+            raise LinkError(f"{self.url}: the serial line went away ({error}); {why_gone(self.url)}") from error
 
     def close(self) -> None:
         with contextlib.suppress(serial.SerialException, OSError):  # it may be gone already

@@ -21,18 +21,15 @@ from hil import (
     program_commands,
     result,
     runner,
+    serve_command,
     teaching,
 )
 from hil.doctor import command as doctor_command
 from hil.errors import BenchError
-from hil.link import Link
 from hil.places import about, place
-from hil.plant.config import RigConfig
-from hil.plant.rig import Rig
 from hil.quantity import span_text
 from hil.scenario import find_scenario, load_scenario, sample_span, shipped_scenarios
 from hil.targets.process import one_core
-from hil.targets.unix import UnixTarget
 
 UNUSABLE = result.EXIT[result.UNUSABLE]
 KEY_HELP = key_commands.KEY_HELP
@@ -63,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor_command.add(commands)
     _add_run(commands.add_parser("run", help="run a scenario and judge it").add_argument)
-    _add_serve(commands.add_parser("serve", help="a running simulated pump for any serial client").add_argument)
+    serve_command.add(commands)
     listing = commands.add_parser("list", help="the scenarios that are shipped")
     listing.set_defaults(do=_list)
     program_commands.add(commands)
@@ -73,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     page_commands.add(commands)
     teaching.add_completion(commands, parser)
     commands.choices["run"].set_defaults(do=_run)
-    commands.choices["serve"].set_defaults(do=_serve)
     teaching.teach(parser)
     return parser
 
@@ -91,16 +87,6 @@ def _add_run(add: Callable[..., object]) -> None:
     add("--quiet", action="store_true", help="no progress bar")
 
 
-def _add_serve(add: Callable[..., object]) -> None:
-    add("--target", default="unix", choices=["unix"], help="what to serve (default: unix)")
-    add("--speed", type=_speed, default=1.0, help="virtual seconds per second (default: 1)")
-    add("--link", type=place, help="also make this symbolic link to the serial path")
-    add("--scenario", help="begin where this scenario's story begins, with its therapy running (default: a pump fresh from the factory)")
-    add("--key-file", type=place, help=f"{KEY_HELP}; the served pump is given these keys")
-    add("--seed", type=int, default=1, help="of the simulated rig (default: 1)")
-    add("--out", type=place, help="keep the pump's flash and messages here")
-
-
 def _seed(text: str) -> int:
     if not text.isdecimal() or not text.isascii() or len(text) > 12:
         raise argparse.ArgumentTypeError(f"{text!r} is no seed: a whole number, not negative")
@@ -111,16 +97,6 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= 3650:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 3650")
     return int(text)
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed: give a number above 0, up to 100000")
-    return speed
 
 
 # ---- run
@@ -168,57 +144,6 @@ def _print_verdict(found: result.Result, out: Path) -> None:
     if found.max_step_error is not None:
         print(f"  {'largest step error':20s} {found.max_step_error:12.3f} steps")
     print(f"  report: {out / 'report.html'}")
-
-
-# ---- serve
-
-
-def _serve(args: argparse.Namespace) -> int:
-    with one_core():
-        return _serve_here(args)
-
-
-def _serve_here(args: argparse.Namespace) -> int:
-    own = keys.find_keys(args.key_file)
-    scenario = load_scenario(find_scenario(args.scenario)) if args.scenario is not None else None
-    target = UnixTarget(Rig(scenario.rig if scenario else RigConfig(), args.seed), seed=args.seed, work=args.out)
-    try:
-        target.start()
-        if scenario:
-            runner.begin_therapy(scenario, target, own)
-        elif own:
-            link = Link(target.channel(), wall=target.unix_s)
-            keys.provision(link, own)
-            target.release_line()
-        _announce(target, args)
-        target.serve(args.speed, _until_signal())
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if args.link and args.link.is_symlink():
-            args.link.unlink()
-        target.close()
-    print("stopped")
-    return 0
-
-
-def _announce(target: UnixTarget, args: argparse.Namespace) -> None:
-    if args.link:
-        if args.link.is_symlink():
-            args.link.unlink()
-        if args.link.exists():
-            raise BenchError(f"{args.link} exists and is no symbolic link: choose another path for --link")
-        args.link.symlink_to(target.serial_path)
-    path = args.link or target.serial_path
-    print(f"a simulated pump (not a medical device) is on {path}, {args.speed:g} virtual seconds per second")
-    print(f"  try: python -m serial.tools.miniterm --eol LF {path}   then type STAT? or STOP; Ctrl-C here ends it", flush=True)
-
-
-def _until_signal() -> Callable[[], bool]:
-    """True until SIGTERM (Ctrl-C is an exception)."""
-    ended: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
-    return lambda: not ended
 
 
 # ---- list

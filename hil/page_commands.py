@@ -11,7 +11,8 @@ from hil import auth, compare, evidence
 from hil.channel import SerialChannel
 from hil.errors import BenchError, InputError
 from hil.keys import load_keys
-from hil.places import place
+from hil.places import place, tcp_port
+from hil.tcp_line import listen
 
 
 def add(commands: Any) -> None:
@@ -42,16 +43,10 @@ def _compare(args: argparse.Namespace) -> int:
 def _add_watch(add: Callable[..., object]) -> None:
     add("--target", action="append", required=True, metavar="URL", help="a pyserial URL like /dev/ttyACM0; once for each pump")
     evidence.add_option(add)
-    add("--port", type=_port, default=8787, help="of the page (default: 8787; 0: any free one)")
+    add("--port", type=tcp_port, default=8787, help="of the page (default: 8787; 0: any free one)")
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone); buttons work only from it")
     add("--key-file", type=place, help="the pump's keys: with them alarms can be acknowledged and muted")
     add("--default-key", action="store_true", help="the same, on a pump that has no keys of its own")
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not text.isascii() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number from 0 to 65535")
-    return int(text)
 
 
 def _watch(args: argparse.Namespace) -> int:
@@ -63,7 +58,7 @@ def _watch(args: argparse.Namespace) -> int:
     keys = _keys(args)
     for url in args.target:
         _check_target(url, args.target)
-    bound = server.listen(args.host, args.port)
+    bound = listen(args.host, args.port, "--host, --port")
     print(f"watching {', '.join(args.target)} ({'alarms can be acknowledged' if keys else 'read-only'})")
     print(f"  page: http://{args.host}:{bound.getsockname()[1]}/   Ctrl-C ends it", flush=True)
     server.run([Watcher(url, keys, said=args.evidence) for url in args.target], args.host, bound)

@@ -32,3 +32,10 @@ def about(error: OSError) -> str:
     """The place, and what to do about it."""
     name = "" if error.filename is None else f"{str(error.filename)[:SHOWN]}: "
     return name + WHAT_TO_DO.get(error.errno or 0, error.strerror or str(error))
+
+
+def tcp_port(text: str) -> int:
+    """An argument that is a TCP port; 0 asks for any free one."""
+    if not text.isdecimal() or not text.isascii() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number from 0 to 65535")
+    return int(text)

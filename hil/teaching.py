@@ -22,7 +22,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"run {START} --out build/stall",
         "run bolus-50 --target /dev/ttyACM0 --balance /dev/ttyUSB0 --key-file mine.toml",
     ),
-    "serve": ("serve", "serve --scenario night-flex-spinal --link pump --speed 60"),
+    "serve": ("serve", "serve --scenario night-flex-spinal --link pump --speed 60", "serve --tcp 4000 --balance-tcp 4001"),
     "list": ("list",),
     "watch": ("watch --target pump", "watch --target /dev/ttyACM0 --target rfc2217://bench7:4000 --key-file mine.toml"),
     "compare": ("compare build/bench build/stall",),

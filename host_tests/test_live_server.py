@@ -19,8 +19,9 @@ from starlette.requests import Request
 
 from hil import auth, cli
 from hil.live import server
-from hil.live.server import Live, listen, make_app
+from hil.live.server import Live, make_app
 from hil.live.watcher import Bad, Watcher
+from hil.tcp_line import listen
 
 ALARM = 'id={} priority=HIGH cause=on acked=no since=1809302400s text="{}" count=1'
 
@@ -46,7 +47,7 @@ def page(alarmed: FakePump) -> Iterator[str]:
 
 
 def _serving(watchers: list[Watcher]) -> Iterator[str]:
-    bound = listen("127.0.0.1", 0)
+    bound = listen("127.0.0.1", 0, "--port")
     live = Live(watchers)
     config = server.uvicorn.Config(make_app(live, "127.0.0.1"), log_level="error", timeout_graceful_shutdown=1, lifespan="off")
     running = server._Server(config, live)

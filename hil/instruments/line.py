@@ -12,12 +12,14 @@ try:
 except ImportError:  # not a POSIX system
     TermiosError = OSError  # type: ignore[misc, assignment]
 
+from hil.channel import RFC2217, remedy_elsewhere, why_gone
+
 from .balance import Balance, BalanceGone, BalanceProtocolError, BalanceSilent
 
 GRAMS = {"g": 1.0, "mg": 1e-3, "kg": 1e3}
 
-# How a line that went away shows itself; TypeError is pyserial's, when closed in mid-read.
-LINE_ERRORS = (serial.SerialException, OSError, TypeError, TermiosError)
+# How a line that went away shows itself; TypeError is pyserial's, when closed in mid-read, ValueError its RFC 2217 client's.
+LINE_ERRORS = (serial.SerialException, OSError, TypeError, ValueError, TermiosError)
 
 
 class LineBalance(Balance):
@@ -43,12 +45,13 @@ class LineBalance(Balance):
         self._line.close()
 
     def _open(self, settings: dict[str, Any]) -> serial.Serial:
+        if not self.url.lower().startswith(RFC2217):  # whose client knows no such thing
+            settings = {**settings, "write_timeout": self._timeout_s}
         try:
-            return serial.serial_for_url(self.url, timeout=self._timeout_s, write_timeout=self._timeout_s, **settings)
-        except (serial.SerialException, OSError, ValueError) as problem:
-            raise BalanceGone(
-                self._says(f"the line cannot be opened ({problem}); check the cable, the path, and that no other program has it open")
-            ) from None
+            return serial.serial_for_url(self.url, timeout=self._timeout_s, **settings)
+        except Exception as problem:  # a URL handler of pyserial raises whatever its parser does
+            usual = f"{problem}; check the cable, the path, and that no other program has it open"
+            raise BalanceGone(self._says(f"the line cannot be opened: {remedy_elsewhere(self.url, str(problem)) or usual}")) from None
 
     def _send(self, data: bytes) -> None:
         try:
@@ -60,7 +63,8 @@ class LineBalance(Balance):
     def _read_line(self, command: str, timeout_s: float) -> str:
         """The next line, with its leading spaces (some formats count places)."""
         try:
-            self._line.timeout = timeout_s
+            if self._line.timeout != timeout_s:  # to set it means talks with a server of RFC 2217
+                self._line.timeout = timeout_s
             raw = self._line.read_until(b"\n", 256)
         except LINE_ERRORS as problem:
             raise self._gone(problem) from None
@@ -73,7 +77,7 @@ class LineBalance(Balance):
         return raw.decode("ascii").rstrip("\r\n")
 
     def _gone(self, problem: Exception) -> BalanceGone:
-        return BalanceGone(self._says(f"the line went away ({problem}); plug it in again"))
+        return BalanceGone(self._says(f"the line went away ({problem}); {why_gone(self.url)}"))
 
     def _says(self, what: str) -> str:
         return f"balance on {self.url}: {what}"

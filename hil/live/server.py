@@ -27,7 +27,6 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hil.errors import BenchError
 from hil.live.watcher import ACT_WAIT_S, Bad, Watcher
 from hil.report import NOT_MEDICAL, environment
 
@@ -169,18 +168,6 @@ def make_app(live: Live, host: str) -> Starlette:
         ],
         middleware=[Middleware(Guarded), Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)],
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; BenchError where that cannot be."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise BenchError(f"cannot listen on {host} port {port} ({why}): choose another with --port (0: any free one)") from None
-    except OverflowError:
-        raise BenchError(f"{port} is no port: 0 to 65535") from None
 
 
 def run(watchers: Sequence[Watcher], host: str, bound: socket.socket) -> None:

@@ -7,6 +7,7 @@ import select
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -94,6 +95,7 @@ class UnixTarget(Target):
         self.serial_path = self.pty.path
         self.lockstep = LockStep(self.rig, self._boot, _words(seed))
         self.lockstep.serial_pending = self.pty.pending_in
+        self.moving = threading.Lock()  # held by `serve` while the rig moves: who looks at it from another thread takes it
         self._unix_zero = float(self.rig.config.rtc_unix_s)
         self._channel: LockStepChannel | None = None
 
@@ -189,9 +191,10 @@ class UnixTarget(Target):
         poll = select.poll()
         poll.register(self.pty.master, select.POLLIN)
         while go_on():
-            self.take_input(100)
-            reached_ms = zero_ms + int((time.monotonic() - zero_wall) * 1000 * speed)
-            self.lockstep.advance_to(max(self.lockstep.now_ms, reached_ms))
+            with self.moving:
+                self.take_input(100)
+                reached_ms = zero_ms + int((time.monotonic() - zero_wall) * 1000 * speed)
+                self.lockstep.advance_to(max(self.lockstep.now_ms, reached_ms))
             pause_s = min(self.lockstep.sleep_ms / 1000 / speed, GRANULE_S)
             poll.poll(max(1.0, pause_s * 1000))
 
