@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hil import csf
+from hil.measurements import spinal_fluid
+from hil.result import Result, Sample
+from hil.scenario import load_scenario
 
 pytestmark = pytest.mark.req("R-PK-1")
 
@@ -89,3 +93,29 @@ def test_a_therapy_taken_over_begins_at_its_level_and_has_no_start() -> None:
 
 def test_onset_is_first_seen_after_6_to_8_h_and_full_after_24_to_48_h() -> None:
     assert (csf.SEEN_H, csf.FULL_H) == ((6, 8), (24, 48))
+
+
+def a_day_at_rate(tip: bool) -> list[Sample]:
+    """Hours of 350 mcg a day by the ledger; at the tip, where it is known, half of that came out."""
+    rate = 350_000 / 24
+    return [
+        Sample(3600.0 * h, 0, 0, 0, None, None, None, 0, 3700, rate, 0, rate * h, rate * h / 2 if tip else None, rate * h)
+        for h in range(25)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tip", "source", "part"), [(True, "left the catheter tip", 0.5), (False, "the pump's ledger", 1.0)])
+def test_a_runs_curve_goes_by_the_catheter_tip_where_it_is_known_and_begins_at_the_therapys_own_level(
+    tip: bool, source: str, part: float
+) -> None:
+    """350 mcg a day taken over at rest: 350,000 / 24 ng/h over 30 mL/h is 486 ng/mL."""
+    found = Result("made-up", "", "", "unix", "SIMULATED", 1, samples=a_day_at_rate(tip))
+    curve = spinal_fluid(found, load_scenario(Path(__file__).parents[1] / "hil/scenarios/night-flex-spinal.toml"))
+    rest = 350_000 / 24 / 30
+    assert source in curve.source and curve.lumbar[0] == pytest.approx(rest) and curve.programmed[-1] == pytest.approx(rest)
+    assert curve.lumbar[-1] == pytest.approx(part * rest, rel=1e-3), "24 h are 16 half-lives"
+
+
+def test_a_first_run_begins_with_none_of_it_in_the_fluid() -> None:
+    found = Result("made-up", "", "", "unix", "SIMULATED", 1, samples=a_day_at_rate(True))
+    assert spinal_fluid(found, load_scenario(Path(__file__).parents[1] / "hil/scenarios/whole-way-spinal.toml")).lumbar[0] == 0
