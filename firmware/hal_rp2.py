@@ -13,8 +13,8 @@ import uctypes
 from machine import ADC, PWM, Pin, Timer
 
 from doseloop.hal import BOOT_POWER, BOOT_SOFT, BOOT_WATCHDOG
-from doseloop.region import BLOCK, RegionStore
-from doseloop.units import const
+from doseloop.region import BLOCK, RegionStore, holds_files
+from doseloop.units import Refusal, const
 from hal_common import CODE_SLICE, TONE_HZ, BoardHal, Signal
 from rp2_motion import Enable, Encoder, Engine
 
@@ -27,6 +27,8 @@ _KEEP_MS = const(500)
 
 _IMAGE = const(0x10000000)  # the flash as the processor sees it
 _MARK = b"DLIMAGE1"  # then the image's length in 4 bytes and its SHA-256: tools/image.py
+_COVERED = """DOSELOOP DOES NOT START: a pump's journal lies in the last %d blocks of the flash, and a filesystem covers it. Nothing moves.
+Take it back or give it up: boards/pico/README.md, "Where the journal lies"."""
 _TEMPERATURE_CHANNEL = const(4)
 _COLD_MV, _HOT_MV = const(500), const(900)  # -85 to 147 C: RP2040 datasheet 4.9.5, 706 mV at 27 C, 1.721 mV less for each degree
 
@@ -49,14 +51,22 @@ class Hal(BoardHal):
         self._keeper.init(period=_KEEP_MS, mode=Timer.PERIODIC, callback=self._keep)
 
     def open_store(self):
-        """The end of the storage, if the mounted filesystem leaves it free (our image's _boot.py sees to it); else files."""
+        """The end of the storage, if the mounted filesystem leaves it free (our image's _boot.py sees to it); else files.
+
+        Upstream's MicroPython, put over an image, makes a filesystem over all of it: the journal there is not silently begun anew.
+        """
         blocks = self.board["journal_blocks"]
-        whole = rp2.Flash().ioctl(4, 0)
-        files = os.statvfs("/")
-        first = whole - blocks
-        if not blocks or files[1] * files[2] > first * BLOCK:
+        if not blocks:
             return super().open_store()
-        return RegionStore(rp2.Flash(start=first * BLOCK, len=blocks * BLOCK), blocks)
+        files = os.statvfs("/")
+        first = rp2.Flash().ioctl(4, 0) - blocks
+        region = rp2.Flash(start=first * BLOCK, len=blocks * BLOCK)
+        if files[1] * files[2] <= first * BLOCK:
+            return RegionStore(region, blocks)
+        store = super().open_store()
+        if holds_files(region, blocks) and not os.listdir(self.board["journal_folder"]):
+            raise Refusal("JOURNAL", _COVERED % blocks)
+        return store
 
     def _keep(self, _timer):
         """The controller's reports go on to watchdog and motor enable, also while one long turn lasts, and no longer than they count."""

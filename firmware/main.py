@@ -56,7 +56,12 @@ def open_board(family):
     if text:
         hold(text)
         return None
-    return family.Hal(BOARD, cause)
+    from doseloop.units import Refusal
+
+    try:
+        return family.Hal(BOARD, cause)
+    except Refusal as error:  # the journal is where it cannot be used
+        hold(error.text)
 
 
 def refusal(board):

@@ -15,7 +15,7 @@ from doseloop.units import const
 from hal_common import Deadline
 
 _ENGINE_HZ = const(1_000_000)  # one cycle is one microsecond
-_ENABLE_HZ = const(3_000)  # a count is three cycles, 1 ms; slower than 2.3 kHz the divider cannot make of 150 MHz
+_ENABLE_HZ = const(6_000)  # a count is six cycles, 1 ms; a divider of 16 bits makes it of a system clock up to 393 MHz
 _ENABLE_MOST_MS = const(2_000)  # without the processor the motor's driver is off after this
 _ENCODER_HZ = const(100_000)  # one look each 10 to 14 cycles: over 7000 counts/s, 4267 are needed at the top rate
 
@@ -80,16 +80,16 @@ def _counter():
 
 @asm_pio(set_init=PIO.OUT_LOW)
 def _enable():
-    # The pin is high while X, renewed by any new word, counts down: three cycles a count.
+    # The pin is high while X, renewed by any new word, counts down: six cycles a count.
     wrap_target()
     set(pins, 0)
     pull(block)
     mov(x, osr)
     set(pins, 1)
     label("fed")
-    pull(noblock)
-    mov(x, osr)
-    jmp(x_dec, "fed")
+    pull(noblock)[1]
+    mov(x, osr)[1]
+    jmp(x_dec, "fed")[1]
     wrap()
 
 
@@ -157,6 +157,7 @@ class Engine:
         self._ring = array("I", [0] * (_LEASE_WORDS * _RING))
         self._first = 0  # place of the oldest waiting lease
         self.waiting = 0  # how many wait
+        self._halted = False  # nothing moves before revoke()
         self._word = _Word()
         pin = Pin(step_pin, Pin.OUT, value=0)
         self._counter = StateMachine(1, _counter, freq=_ENGINE_HZ, in_base=pin)
@@ -166,7 +167,7 @@ class Engine:
         self._stepper.active(1)
 
     def put(self, n, gap_us, period_us):
-        """Never blocks while room() is not 0."""
+        """Never blocks while room() is not 0. A halted engine drops what finds no place: revoke() would."""
         if not self.waiting and self._has_place():
             self._send(n, gap_us, period_us)
         else:
@@ -184,6 +185,8 @@ class Engine:
 
     def _keep(self, n, gap_us, period_us):
         while self.waiting == _RING:
+            if self._halted:
+                return
             self.refill()
         at = (self._first + self.waiting) % _RING * _LEASE_WORDS
         ring = self._ring
@@ -218,6 +221,7 @@ class Engine:
         stepper = self._stepper
         stepper.active(0)
         self.waiting = 0
+        self._halted = False
         while stepper.tx_fifo():
             stepper.exec(_PULL)
         stepper.exec(_PINS_LOW)
@@ -227,6 +231,7 @@ class Engine:
 
     def halt(self):
         """Stand still at once, by interrupt too; revoke() ends it."""
+        self._halted = True
         self._stepper.active(0)
 
     def stepped(self):

@@ -45,8 +45,10 @@ class Player:
         self._behind_us = _LONG_AGO_US  # how long after the place that was last reached the last step started
 
     def put(self, n, gap_us, period_us):
-        """Queue a lease. With room() it takes its place at once; without, this waits for one."""
+        """Queue a lease. With room() it takes its place at once; without, this waits for one. Halted, it drops it as revoke() would."""
         while self._waiting == _RING:
+            if self._halted:
+                return
             self.play()
         self._busy = True
         now = self._now()

@@ -11,7 +11,8 @@ from fakes.flash import BLOCK, NorFlash
 from fakes.rp2 import Rp2
 from test_hal_rp2 import BOARD, FILES, load
 
-from doseloop.region import MIN_BLOCKS
+from doseloop.region import MIN_BLOCKS, RegionStore
+from doseloop.units import Refusal
 
 BOOT = Path(__file__).resolve().parents[1] / "boards" / "pico" / "boot" / "_boot.py"
 WHOLE, REGION = 352, 64
@@ -76,7 +77,7 @@ def test_the_filesystem_that_is_there_is_mounted_and_a_new_one_leaves_the_region
 
 def opened(monkeypatch, tmp_path, mounted_blocks, journal_blocks):
     """The kind of store that hal_rp2 opens over such a filesystem, and where its device begins."""
-    asked = []
+    asked = [0]
 
     def flash(start=0, len=WHOLE * BLOCK):
         asked.append(start)
@@ -86,7 +87,7 @@ def opened(monkeypatch, tmp_path, mounted_blocks, journal_blocks):
     chip.inputs[BOARD["port_pin"]] = 0
     module = load(FILES, chip)
     module.rp2.Flash = flash
-    module.os = SimpleNamespace(statvfs=lambda path: (BLOCK, BLOCK, mounted_blocks))
+    module.os = SimpleNamespace(statvfs=lambda path: (BLOCK, BLOCK, mounted_blocks), listdir=lambda path: [])
     return type(module.Hal(chip.board, 1).store).__name__, asked[-1]
 
 
@@ -103,6 +104,27 @@ def test_the_region_is_used_only_where_the_mounted_filesystem_leaves_it_free(mon
     kind, start = opened(monkeypatch, tmp_path, mounted, blocks)
     assert kind == store
     assert kind == "FileStore" or start == (WHOLE - REGION) * BLOCK
+
+
+@pytest.mark.parametrize("in_files, begins", [([], False), (["log0"], True)])
+def test_a_journal_under_another_filesystem_is_told_by_name_and_none_is_begun_instead(tmp_path, in_files, begins):
+    """Upstream's MicroPython was put over an image: its filesystem covers the journal's blocks, which it has not written yet."""
+    flash = NorFlash(REGION)
+    RegionStore(flash, REGION).append("log", bytes(64))
+    folder = tmp_path / "journal"
+    chip = Rp2(dict(BOARD, journal_folder=str(folder), journal_blocks=REGION))
+    chip.inputs[BOARD["port_pin"]] = 0
+    module = load(FILES, chip)
+    module.rp2.Flash = lambda start=None, len=0: SimpleNamespace(ioctl=lambda *_: WHOLE) if start is None else flash
+    module.os = SimpleNamespace(statvfs=lambda path: (BLOCK, BLOCK, WHOLE), listdir=lambda path: in_files)
+    before = bytes(flash.data)
+    if begins:
+        assert type(module.Hal(chip.board, 1).store).__name__ == "FileStore"
+        return
+    with pytest.raises(Refusal) as refused:
+        module.Hal(chip.board, 1)
+    assert refused.value.text.startswith("DOSELOOP DOES NOT START: a pump's journal lies in the last 64 blocks of the flash")
+    assert bytes(flash.data) == before and not chip.machines
 
 
 @pytest.mark.parametrize("blocks, store", [(None, "FileStore"), (MIN_BLOCKS - 1, "FileStore"), (MIN_BLOCKS, "RegionStore")])

@@ -260,6 +260,16 @@ class RegionStore:
         self._discard(block)
 
 
+def holds_files(device, blocks):
+    """Does one of the blocks belong to a file? Asked where something else lies over them."""
+    head = bytearray(_HEAD)
+    for block in range(blocks):
+        device.readblocks(block, head, 0)
+        if _owner_of(head):
+            return True
+    return False
+
+
 def _owner(name, file, part, parts):
     owner = struct.pack(_OWNER, name.encode(), file.generation, part, parts, file.size)
     owner += struct.pack("<I", binascii.crc32(owner) & 0xFFFFFFFF)

@@ -224,6 +224,18 @@ def an_open_port_cuts_a_guarded_motor_off_until_the_guard_is_lifted(rig):
     assert rig.run(("stepped",))[0] == len(rig.edges())
 
 
+def a_full_queue_that_the_port_halted_holds_nobody_up(rig):
+    """The interrupt may come while the loop fills the queue: no lease leaves it any more, so put() must not wait for a place."""
+    rig.set_port(closed=True)
+    rig.run(("wait", 60), ("feed", 5000), ("guard_port", True))
+    rig.set_port(closed=False)
+    before, *_, after = rig.run(("wait", 60), ("ticks_ms",), *[("put", 1, 0, 400 * MS)] * 75, ("ticks_ms",))[1:]
+    assert (after - before) % TICKS < 2000
+    rig.set_port(closed=True)
+    made, *_ = rig.run(("revoke",), ("guard_port", False), ("feed", 2000), ("put", 2, 0, rig.unit_ms * MS), ("wait", 3 * rig.unit_ms + 60))
+    assert rig.run(("stepped",))[0] == made + 2, "and it goes on after it"
+
+
 def without_a_guard_an_open_port_cuts_nothing(rig):
     rig.set_port(closed=True)
     rig.run(("wait", 60), ("feed", 5000))
@@ -275,6 +287,7 @@ CASES = {
         the_port_switch_is_read,
         a_broken_wire_of_the_port_switch_reads_open,
         an_open_port_cuts_a_guarded_motor_off_until_the_guard_is_lifted,
+        a_full_queue_that_the_port_halted_holds_nobody_up,
         without_a_guard_an_open_port_cuts_nothing,
         the_code_that_runs_is_compared_with_what_was_built_in_short_slices,
         a_converter_that_stands_is_told_where_the_board_can_tell,

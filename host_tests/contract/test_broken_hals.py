@@ -42,7 +42,7 @@ SHARED = (
     ("a lease ends a period late", chained_leases_tile_time_exactly, "software_leases", "        if self._left:\n            self._aim(self._period_us)\n        else:", "        if self._left >= 0:\n            self._aim(self._period_us)\n        else:"),
     ("a gap is forgotten", chained_leases_tile_time_exactly, "software_leases", "self._aim(gap_us + period_us if n else gap_us)", "self._aim(period_us if n else gap_us)"),
     ("room is always told", a_put_with_room_does_not_block, "software_leases", "        return _RING - self._waiting\n", "        return _RING - self._waiting + 1\n        \n"),
-    ("a full ring writes over its oldest", a_put_without_room_waits_and_loses_nothing, "software_leases", "        while self._waiting == _RING:\n            self.play()\n", ""),
+    ("a full ring writes over its oldest", a_put_without_room_waits_and_loses_nothing, "software_leases", "            if self._halted:\n                return\n            self.play()\n", "            break\n"),
     ("places wrap at another width than the clock", a_long_chain_does_not_drift, "software_leases", "self._place_us = ticks_add(self._place_us, wait_us)", "self._place_us = self._place_us + wait_us & 0x1FFFFFFF"),
     ("an empty lease makes a step", a_lease_without_pulses_only_waits, "software_leases", "            if self._left:\n                self._step(now)\n                return\n            self._next()", "            self._step(now)\n            return"),
     ("a wrapping counter is not unwrapped", the_witness_goes_on_over_the_counters_16_bits_both_ways, "software_leases", "            moved += self._modulus\n", "            pass\n"),

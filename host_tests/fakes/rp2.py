@@ -47,6 +47,9 @@ class Flash:
     def ioctl(self, op, arg):
         return 0
 
+    def readblocks(self, block, buf, offset=0):
+        buf[:] = b"\xff" * len(buf)
+
 
 def keep(**settings):
     return lambda program: program
