@@ -24,8 +24,8 @@ PLANTS = {
     ),
     "STOP is answered and not kept": (
         "doseloop/pump.py",
-        "            self.save()\n        return cut\n",
-        "            pass\n        return cut\n",
+        "        on_record = self.delivering and self._rest(now)\n",
+        "        self.run = True\n        on_record = self.delivering and self._rest(now)\n        self.run = news = False\n",
     ),
     "a boot makes up for steps that nobody asks for": (
         "hal_unix.py",
