@@ -198,9 +198,9 @@ def test_another_pump_on_the_same_line_begins_the_curves_again(pump: FakePump, m
     watcher.start()
     wait_for(lambda: watcher.points()[1], "a point")
     generation, _ = watcher.points()
+    pump.answers["*IDN?"] = pump.answers["*IDN?"].replace("unix-1", "unix-2")  # who it is is asked after a silence
     pump.answers["STAT?"] = ""
     wait_for(lambda: watcher.snapshot()["connection"] == "silent", "silence")
-    pump.answers["*IDN?"] = pump.answers["*IDN?"].replace("unix-1", "unix-2")
     pump.answers["STAT?"] = stat_line()
     wait_for(lambda: watcher.points()[0] > generation, "a new generation")
     watcher.stop()
