@@ -8,6 +8,8 @@ The same content is never built twice.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -197,6 +199,19 @@ def build(manifest: Path = MANIFEST) -> Path:
     if image.exists():
         return image
     folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        return image if image.exists() else _build(image, manifest, chip, folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two builds at once in one folder would make one image of parts of both: the second waits."""
+    with (folder / "build.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(image: Path, manifest: Path, chip: Chip, folder: Path) -> Path:
     log = folder / "build.log"
     log.write_text("", encoding="utf-8")
     source = _sources(log)
