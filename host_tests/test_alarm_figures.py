@@ -42,7 +42,7 @@ def test_a_signal_is_a_light_and_a_burst_that_begins_anew_after_a_silence():
     silent, low, medium, high = SIGNALS
     assert silent == ("", 0, 0, ())
     assert low == ("yellow", 1, 0, (200, 16_000)), "a steady light"
-    assert medium == ("yellow", 1000, 1000, (*[200, 80] * 2, 200, 7500))
+    assert medium == ("yellow", 1000, 1000, (*[200, 75] * 2, 200, 7500))
     assert high == ("red", 250, 250, (*five, 500, *five, 5000))
 
 

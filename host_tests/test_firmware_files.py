@@ -110,7 +110,28 @@ def test_a_checkout_that_is_none_or_lacks_its_submodules_is_refused_with_what_to
         pico_source.source_tree(tmp_path, tmp_path / "log")
     (tmp_path / missing).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / missing).touch()
+    header = tmp_path / "py" / "mpconfig.h"
+    with pytest.raises(ImageError, match="names no version"):
+        pico_source.source_tree(tmp_path, tmp_path / "log")
+    header.write_text("#define MICROPY_VERSION_MAJOR 1\n#define MICROPY_VERSION_MINOR 24\n", "utf-8")
+    with pytest.raises(ImageError, match=r"is MicroPython 1\.24; the firmware needs 1\.25 or newer"):
+        pico_source.source_tree(tmp_path, tmp_path / "log")
+    header.write_text("#define MICROPY_VERSION_MAJOR 1\n#define MICROPY_VERSION_MINOR 25\n", "utf-8")
     assert pico_source.source_tree(tmp_path, tmp_path / "log") == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_a_wrong_folder_gets_a_sentence_and_no_traceback(folder, tmp_path, monkeypatch, capsys):
+    from tools import pico_source
+
+    monkeypatch.setattr(pico_source, "need_tools", lambda log: None)
+    monkeypatch.setattr(image, "need_tools", lambda log: None)
+    monkeypatch.setattr(image, "BUILD", tmp_path / "build")
+    monkeypatch.setenv("MICROPYTHON_DIR", str(tmp_path / folder))
+    monkeypatch.setattr("sys.argv", ["image.py", "--check-tools"])
+    assert image.main() == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: MICROPYTHON_DIR={(tmp_path / folder).resolve()} is no MicroPython checkout") and said.count("\n") == 1
 
 
 def test_a_missing_toolchain_is_named_with_the_packages_that_bring_it(monkeypatch, capsys):

@@ -8,6 +8,8 @@ The same content is never built twice.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -134,6 +136,9 @@ def _short_modules(parts: list[firmware_files.Module], out: Path, known: set[str
 # fit. 64 entries are less than one module's functions: with them a collection of the running firmware takes twice as long.
 BOARD_CHOICES = "#define MICROPY_ALLOC_GC_STACK_SIZE (512)\n"
 
+# The list of frozen modules that picotool could show: 2 KB, and `*IDN?` names the content.
+BOARD_CMAKE = """set_source_files_properties("${CMAKE_BINARY_DIR}/frozen_content.c" PROPERTIES COMPILE_DEFINITIONS PICO_NO_BINARY_INFO=1)
+"""
 
 # What MicroPython lets its compiler be built with: texts up to so many characters are kept once for all modules, 12 bytes less each.
 CROSS_CHOICES = "-DMICROPY_ALLOC_PARSE_INTERN_STRING_LEN=200"
@@ -142,8 +147,9 @@ CROSS_CHOICES = "-DMICROPY_ALLOC_PARSE_INTERN_STRING_LEN=200"
 def _board_folder(original: Path, folder: Path) -> Path:
     """MicroPython's own description of the board, and our choices."""
     shutil.copytree(original, folder, dirs_exist_ok=True)
-    header = folder / "mpconfigboard.h"
-    header.write_text(header.read_text(encoding="utf-8") + "\n" + BOARD_CHOICES, encoding="utf-8")
+    for name, choices in (("mpconfigboard.h", BOARD_CHOICES), ("mpconfigboard.cmake", BOARD_CMAKE)):
+        text = (original / name).read_text(encoding="utf-8")
+        (folder / name).write_text(f"{text}\n{choices}", encoding="utf-8")
     return folder
 
 
@@ -159,7 +165,7 @@ def _start_anew(out: Path, recipe: str) -> None:
 def _make(chip: Chip, source: Path, manifest: Path, out: Path, log: Path) -> Path:
     """Builds mpy-cross and the port; cmake keeps what did not change in `out`."""
     port, cross = source / "ports" / "rp2", out / "mpy-cross"
-    _start_anew(out, f"{out}\n{source}\n{chip.micropython}\n{BOARD_CHOICES}{CROSS_CHOICES}\n")
+    _start_anew(out, f"{out}\n{source}\n{chip.micropython}\n{BOARD_CHOICES}{BOARD_CMAKE}{CROSS_CHOICES}\n")
     call(["make", "-C", str(source / "mpy-cross"), "-j2", f"BUILD={cross}", f"CFLAGS_EXTRA={CROSS_CHOICES}"], source, log)
     options = {
         "MICROPY_BOARD": chip.micropython,
@@ -193,6 +199,19 @@ def build(manifest: Path = MANIFEST) -> Path:
     if image.exists():
         return image
     folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        return image if image.exists() else _build(image, manifest, chip, folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two builds at once in one folder would make one image of parts of both: the second waits."""
+    with (folder / "build.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(image: Path, manifest: Path, chip: Chip, folder: Path) -> Path:
     log = folder / "build.log"
     log.write_text("", encoding="utf-8")
     source = _sources(log)

@@ -8,6 +8,7 @@ A checkout of your own, with its submodules, is taken instead by MICROPYTHON_DIR
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -130,9 +131,14 @@ def _arrange(work: Path) -> Path:
 # What a checkout holds once its submodules are there, and how to get what is not.
 CHECKOUT = {
     "ports/rp2/Makefile": "is no MicroPython checkout: set MICROPYTHON_DIR to the folder that holds ports/ and py/",
+    "py/mpconfig.h": "is no MicroPython checkout: set MICROPYTHON_DIR to the folder that holds ports/ and py/",
     "lib/pico-sdk/pico_sdk_init.cmake": "lacks the Pico SDK: make -C {folder}/ports/rp2 BOARD=RPI_PICO submodules",
     "lib/tinyusb/src/tusb.h": "lacks TinyUSB: make -C {folder}/ports/rp2 BOARD=RPI_PICO submodules",
 }
+
+
+LEAST = (1, 25)  # what the firmware needs
+_VERSION_PART = r"^#define MICROPY_VERSION_{} (\d+)"
 
 
 def _checkout(folder: Path) -> Path:
@@ -140,7 +146,20 @@ def _checkout(folder: Path) -> Path:
     for place, lack in CHECKOUT.items():
         if not (folder / place).exists():
             raise ImageError(f"MICROPYTHON_DIR={folder} {lack.format(folder=folder)}")
+    found = _version(folder)
+    if found < LEAST:
+        words = [".".join(map(str, version)) for version in (found, LEAST)]
+        raise ImageError(f"MICROPYTHON_DIR={folder} is MicroPython {words[0]}; the firmware needs {words[1]} or newer: take a later tag")
     return folder
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    """(major, minor), as py/mpconfig.h says."""
+    text = (folder / "py" / "mpconfig.h").read_text(encoding="utf-8")
+    parts = [re.search(_VERSION_PART.format(part), text, re.MULTILINE) for part in ("MAJOR", "MINOR")]
+    if not all(parts):
+        raise ImageError(f"{folder}/py/mpconfig.h names no version: is MICROPYTHON_DIR a MicroPython checkout?")
+    return tuple(int(part[1]) for part in parts if part)
 
 
 def source_tree(build: Path, log: Path) -> Path:

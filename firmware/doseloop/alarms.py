@@ -50,11 +50,12 @@ TABLE = (
 )
 
 # By priority: light, its ms on and off, and the burst: ms of sound, ms of silence, ... again and again while it sounds.
-# Shapes of IEC 60601-1-8: HIGH a group of 5 twice at 2 Hz red, MEDIUM 3 at 0.5 Hz yellow, LOW one, steady. A burst fits a test's 2 s.
+# Shapes of IEC 60601-1-8: HIGH a group of 5 twice at 2 Hz red, MEDIUM 3 at 0.5 Hz yellow, LOW one, steady. A burst fits a test's 2 s; whole slices of 25 ms,
+# by which hal_common.py plays it: a gap of 80 would be 100 and more.
 SIGNALS = (
     ("", 0, 0, ()),
     ("yellow", 1, 0, (200, 16_000)),
-    ("yellow", 1000, 1000, (200, 80, 200, 80, 200, 7500)),
+    ("yellow", 1000, 1000, (200, 75, 200, 75, 200, 7500)),
     ("red", 250, 250, (100, 50, 100, 50, 100, 50, 100, 50, 100, 500, 100, 50, 100, 50, 100, 50, 100, 50, 100, 5000)),
 )
 TEST = const(256)  # this bit beside a signal: an alarm test plays it
