@@ -89,7 +89,7 @@ def _metrology(args: argparse.Namespace) -> int:
             runner.play()
         except (KeyboardInterrupt, BenchError) as error:
             runner.outcome.broken_off = True
-            runner.outcome.notes.append(f"broken off, what was measured before is kept: {error or 'interrupted by hand'}")
+            runner.outcome.notes.append(f"broken off, what was measured before is kept: {str(error) or 'interrupted by hand'}")
             _leave(runner.outcome, args.out)
             raise
     return _leave(runner.outcome, args.out)
