@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"error: {about(error)}", file=sys.stderr)
         return UNUSABLE

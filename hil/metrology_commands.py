@@ -87,10 +87,9 @@ def _metrology(args: argparse.Namespace) -> int:
         runner = Runner(bench, plan, lambda seconds: _moved(bar, seconds), person, fill_nl)
         try:
             runner.play()
-        except KeyboardInterrupt:
-            runner.outcome.notes.append("interrupted by hand: what was measured before is kept")
-        except BenchError as error:
-            runner.outcome.notes.append(f"broken off: {error}")
+        except (KeyboardInterrupt, BenchError) as error:
+            runner.outcome.broken_off = True
+            runner.outcome.notes.append(f"broken off, what was measured before is kept: {str(error) or 'interrupted by hand'}")
             _leave(runner.outcome, args.out)
             raise
     return _leave(runner.outcome, args.out)

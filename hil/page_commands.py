@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from hil.errors import BenchError, InputError
 from hil.keys import load_keys
 from hil.places import place, tcp_port
 from hil.tcp_line import listen
+
+APPEAR_S = 8.0  # a served pump is there
 
 
 def add(commands: Any) -> None:
@@ -81,4 +85,14 @@ def _check_target(url: str, all_targets: Sequence[str]) -> None:
         raise InputError("--target", f"{url} is no line to look at: {how}")
     if all_targets.count(url) > 1:
         raise InputError("--target", f"{url} is named twice")
+    _await(url)
     SerialChannel(url).close()
+
+
+def _await(url: str) -> None:
+    """`hil serve --link pump &` and this in one breath: its path comes with the pump."""
+    end_s = time.monotonic() + APPEAR_S
+    if "://" not in url and not Path(url).exists():
+        print(f"waiting for {url} to appear", file=sys.stderr, flush=True)
+        while not Path(url).exists() and time.monotonic() < end_s:
+            time.sleep(0.1)

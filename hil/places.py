@@ -14,7 +14,7 @@ WHAT_TO_DO = {
     errno.EACCES: "not permitted; name a place that you may write",
     errno.EPERM: "not permitted; name a place that you may write",
     errno.EROFS: "that is read-only; name a place that you may write",
-    errno.ENOSPC: "no room is left there",
+    errno.ENOSPC: "no room is left where this is written",
     errno.ENAMETOOLONG: "that name is too long",
     errno.ELOOP: "its links lead in a circle",
 }

@@ -10,7 +10,8 @@ The stories of an emulated board that begin alike share one boot.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hil.bench import BALANCE, NEEDS, Bench, BenchConfig, checked_build, load_be
 from hil.errors import BenchError
 from hil.instruments import Balance
 from hil.keys import find_keys
+from hil.places import about
 from hil.pump import Pump
 from hil.result import FAILED, PASSED
 from hil.runner import Options, run, why_skipped
@@ -143,18 +145,27 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The bench with a session on its pump, in a folder of this test alone; a simulated pump is fresh from the factory."""
     config = request.config
     told = config.stash[CONFIG]
     if told.target == "emulated":
         pytest.skip("an emulated board plays scenarios; for a test function use --target unix or a pump's URL")
     folder = config.getoption("--reports").resolve() / re.sub(r"[^\w.-]+", "-", request.node.nodeid.rpartition("/")[2]).strip("-")
-    record_property("firmware", config.stash.get(BUILD, {}).get("hash", "?"))
-    record_property("folder", folder)
-    with Bench(told, folder) as opened:
-        record_property("evidence", opened.evidence)
+    told_of = request.node.user_properties
+    told_of += [("firmware", config.stash.get(BUILD, {}).get("hash", "?")), ("folder", folder)]
+    with _in_a_sentence(), Bench(told, folder) as opened:
+        told_of.append(("evidence", opened.evidence))
         yield opened
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """Not a traceback of the bench, where something of it cannot be had."""
+    try:
+        yield
+    except (BenchError, OSError) as error:
+        pytest.fail(about(error) if isinstance(error, OSError) else str(error), pytrace=False)
 
 
 @pytest.fixture
@@ -168,7 +179,8 @@ def balance(bench: Bench) -> Balance:
     """The balance under its outlet; skipped where there is none."""
     if reason := bench.config.lacks(BALANCE):
         pytest.skip(reason)
-    return bench.balance
+    with _in_a_sentence():
+        return bench.balance
 
 
 # ---- scenarios

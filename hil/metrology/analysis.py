@@ -23,6 +23,7 @@ from hil.prescription import Program
 FROM_A_FILE = "FROM A FILE"
 FINEST_SPM = 1_000_000  # the curve's volume does not depend on it
 FEWEST_SAMPLES = 10
+MOST_GAIN_G_H = 0.010  # the drift that a balance fit for a run may have (hil/instruments/diagnostics.py)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def analyse(
         raise InputError("--start-after", f"the record ends after {log.t_s[-1]:.0f} s: nothing is left")
     rate_nl_h, programmed = asked.programmed(span_s)
     outcome = Outcome(f"{name} against {asked.name}", FROM_A_FILE, "none", conditions)
-    outcome.blank = blanks.measure(blank) if blank is not None else _assumed(log)
+    outcome.blank = _measured(blank) if blank is not None else _assumed(log)
     if blank is None:
         outcome.notes.append(
             "no blank was given (--blank): evaporation is assumed between 0 and 2 mg/h, noise is taken from the record itself"
@@ -82,6 +83,14 @@ def analyse(
     judged = flow.Flow(name, log, outcome.blank, conditions, start_s, rate_nl_h, programmed)
     outcome.flows.append(judged.result(chosen, limits))
     return outcome
+
+
+def _measured(blank: MassLog) -> blanks.Blank:
+    """A beaker dries; one that grows heavier was delivered into."""
+    found = blanks.measure(blank)
+    if found.loss_g_h < -MOST_GAIN_G_H - 3 * found.u_loss_g_h:
+        raise InputError("--blank", f"gains {-1000 * found.loss_g_h:.3g} mg/h: that is no blank, something was delivered")
+    return found
 
 
 def _assumed(log: MassLog) -> blanks.Blank:

@@ -13,7 +13,7 @@ from hil.metrology.figure import Figure, worst
 from hil.metrology.flow import FlowResult
 from hil.metrology.occlusion import OcclusionResult
 from hil.metrology.volume import Conditions
-from hil.result import Measurement
+from hil.result import NOT_MEASURED, PASSED, Measurement
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)  # file names beside metrology.json
     versions: dict[str, str] = field(default_factory=dict)
+    broken_off: bool = False  # the run ended before its plan did
 
     @property
     def figures(self) -> list[Figure]:
@@ -45,7 +46,9 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        return worst(self.figures)
+        """Nothing is passed by a run that was broken off, or that judged nothing."""
+        found = worst(self.figures) if self.figures else NOT_MEASURED
+        return NOT_MEASURED if self.broken_off and found == PASSED else found
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -8,8 +8,12 @@ and software.
 from __future__ import annotations
 
 import os
+import re
+import select
 import threading
 import tty
+
+COMMAND = re.compile(rb"\x1b(x\d_|[^x])(?:\r\n)?")  # the line's end may be left out
 
 
 class SbiFake:
@@ -20,27 +24,34 @@ class SbiFake:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.path = os.ttyname(self._slave)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def close(self):
-        for fd in (self._master, self._slave):
-            os.close(fd)
+        """Unplugged. Its thread ends first: a number of a line that is closed may be another fake's line at once."""
+        if not self._over.is_set():
+            self._over.set()
+            self._thread.join()
+            for fd in (self._master, self._slave):
+                os.close(fd)
 
     def _serve(self):
         waiting = b""
-        while True:
+        while not self._over.is_set():
             try:
+                if not select.select([self._master], [], [], 0.05)[0]:
+                    continue
                 waiting += os.read(self._master, 100)
-                *lines, waiting = waiting.split(b"\r\n")
-                for line in lines:
+                *lines, waiting = COMMAND.split(waiting)
+                for line in lines[1::2]:
                     answer = self._answer(line.decode("ascii"))
                     if answer is not None:
                         os.write(self._master, answer.encode() + b"\r\n")
             except OSError:
                 return
 
-    def _answer(self, line):
-        command = line.removeprefix("\x1b")
+    def _answer(self, command):
         if command in ("T", "U", "V"):
             self.zero_g = self.grams
         if command in ("x1_", "x2_", "x3_") and self.knows_x:
