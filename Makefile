@@ -21,7 +21,7 @@ AGAIN ?= 3
 CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs labgrid-tests
 .DEFAULT_GOAL := help
 
 help:
@@ -53,6 +53,7 @@ help:
 	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03, heap loaded from files"
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make browser-tests  the report, the comparison and the live page in the machine's chromium, at two widths"
+	@echo "make labgrid-tests  a place acquired from a labgrid coordinator, a suite run on its simulated bench, released (in $(VENV)-labgrid)"
 	@echo "make pictures   docs/report.png, docs/live.png, and build/pictures/ to look at before a release (needs chromium)"
 	@echo "make docs       docs/wire.md from the verb table, docs/alarms.md from the alarm table (make test says if they are stale)"
 	@echo "make clean      remove .venv and build/"
@@ -186,6 +187,21 @@ emulated-long: $(VENV)/.pico
 browser-tests: $(VENV)/.browser
 	$(PY) -m pytest -rs host_tests/test_browser.py
 
+# labgrid brings a pyserial of its own, which would overwrite ours: it has an environment of its own.
+$(VENV)-labgrid/.labgrid: pyproject.toml
+	@echo "installing labgrid into $(VENV)-labgrid"
+	@$(PYTHON) -m venv $(VENV)-labgrid
+	@$(VENV)-labgrid/bin/python -m pip install -qq --disable-pip-version-check -e '.[bench,labgrid]'
+	@$(VENV)-labgrid/bin/python -m pip uninstall -qq -y pyserial
+	@$(VENV)-labgrid/bin/python -m pip install -qq --disable-pip-version-check --force-reinstall --no-deps \
+		$$(sed -n 's/.*"\(pyserial-labgrid==[^"]*\)".*/\1/p' pyproject.toml)
+	@touch $@
+
+labgrid-tests: $(VENV)/.dev
+	@$(MAKE) --no-print-directory $(VENV)-labgrid/.labgrid || printf '%s\n' "" "##########################################################" \
+		"# LABGRID: NOT RUN. It could not be installed: above stands why." "##########################################################" ""
+	DOSELOOP_LABGRID=$(VENV)-labgrid/bin $(PY) -m pytest -rs host_tests/test_labgrid.py
+
 docs: $(VENV)/.bench
 	$(PY) -m tools.pages
 
@@ -193,4 +209,4 @@ pictures: $(VENV)/.browser
 	$(PY) tools/pictures.py
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-labgrid build .mypy_cache .ruff_cache .pytest_cache .hypothesis
