@@ -36,7 +36,7 @@ help:
 	@echo "make kill       kill the pump's process, its host, the bytes on its line and its cable, 1,000 times and more; SHARE=1: a fixed part"
 	@echo "make fuzz-files N=2000  files that people give, made wrong in every way: a sentence and exit 2, and nothing written elsewhere"
 	@echo "make metrology  mass logs with known answers through the bench's metrology: recovered against true (half a minute); build/metrology/"
-	@echo "make benchmark  print the speed and memory table"
+	@echo "make benchmark  print the speed and memory table, and how a campaign scales over the cores (pytest-xdist)"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
@@ -129,7 +129,7 @@ kill: $(VENV)/.bench
 fuzz-files: $(VENV)/.dev
 	DOSELOOP_FUZZ=$(if $(filter file,$(origin N)),2000,$(N)) $(PY) -m pytest -q -p no:cacheprovider host_tests/test_given_files.py
 
-benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
+benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,dev)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py
 
 # An interrupted run goes on where it was: results are kept in build/mutation.
@@ -200,7 +200,7 @@ $(VENV)-labgrid/.labgrid: pyproject.toml
 labgrid-tests: $(VENV)/.dev
 	@$(MAKE) --no-print-directory $(VENV)-labgrid/.labgrid || printf '%s\n' "" "##########################################################" \
 		"# LABGRID: NOT RUN. It could not be installed: above stands why." "##########################################################" ""
-	DOSELOOP_LABGRID=$(VENV)-labgrid/bin $(PY) -m pytest -rs host_tests/test_labgrid.py
+	DOSELOOP_LABGRID=$(VENV)-labgrid/bin $(PY) -m pytest -rs -n 2 --dist loadgroup host_tests/test_labgrid.py
 
 docs: $(VENV)/.bench
 	$(PY) -m tools.pages

@@ -106,15 +106,13 @@ def passed(junit: Path) -> int:
 
 
 def of_scenario() -> tuple[str, str]:
+    """Verdict and evidence; taken away, so that no test reads another's."""
     found = json.loads((REPORTS / "five-seconds" / "result.json").read_text("utf-8"))
+    shutil.rmtree(REPORTS / "five-seconds")
     return found["verdict"], found["evidence"]
 
 
-@pytest.fixture(autouse=True)
-def no_old_reports() -> None:
-    shutil.rmtree(REPORTS, ignore_errors=True)
-
-
+@pytest.mark.xdist_group("reports")
 def test_a_place_is_acquired_a_suite_runs_on_it_and_it_is_released(tmp_path: Path) -> None:
     junit = tmp_path / "suite.xml"
     with served(tmp_path) as urls, lab(tmp_path, EXAMPLE / "exporter.yaml", **urls) as place:
@@ -144,6 +142,7 @@ bench7:
 """
 
 
+@pytest.mark.xdist_group("reports")
 @pytest.mark.skipif(
     not (shutil.which("ser2net") or Path("/usr/sbin/ser2net").exists()),
     reason="LABGRID OVER SER2NET: NOT RUN, there is no ser2net (apt-get install ser2net)",
@@ -163,7 +162,8 @@ def test_serial_ports_that_labgrid_exports_itself_serve_as_well(tmp_path: Path) 
 
 DRIVERS = """
 import pytest
-from hil.errors import BenchError, Refused
+from hil.channel import open_serial
+from hil.errors import BenchError, LinkError, Refused
 from labgrid.binding import StateError
 
 
@@ -183,11 +183,15 @@ def test_the_session_is_ours_until_another_host_says_hello_and_again_after_ours(
 
 
 def test_a_driver_that_is_not_active_says_so_and_its_line_is_free(target, pump):
+    target.activate(pump)
+    with pytest.raises(LinkError, match="close the program that has this line"):
+        open_serial(pump.config.target)
     target.deactivate(pump)
     with pytest.raises(StateError, match="has not been activated"):
         pump.stat()
+    open_serial(pump.config.target).close()
     target.activate(pump)
-    assert pump.stat()["state"] == "stopped" and pump.stat("therapy")["population"]
+    assert pump.stat()["state"] == "idle" and pump.stat("supplies")["fluid"]
 
 
 def test_a_story_that_needs_virtual_time_is_refused_and_the_session_is_kept(target, pump):
