@@ -21,7 +21,7 @@ AGAIN ?= 3
 CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs labgrid-tests
 .DEFAULT_GOAL := help
 
 help:
@@ -36,7 +36,7 @@ help:
 	@echo "make kill       kill the pump's process, its host, the bytes on its line and its cable, 1,000 times and more; SHARE=1: a fixed part"
 	@echo "make fuzz-files N=2000  files that people give, made wrong in every way: a sentence and exit 2, and nothing written elsewhere"
 	@echo "make metrology  mass logs with known answers through the bench's metrology: recovered against true (half a minute); build/metrology/"
-	@echo "make benchmark  print the speed and memory table"
+	@echo "make benchmark  print the speed and memory table, and how a campaign scales over the cores (pytest-xdist)"
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
@@ -53,6 +53,7 @@ help:
 	@echo "make emulated-tests  the hal's contract and what a board says at start, on an emulated Pico; emulated-tests-long: flashing, MAINT, a stray 0x03, heap loaded from files"
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make browser-tests  the report, the comparison and the live page in the machine's chromium, at two widths"
+	@echo "make labgrid-tests  a place acquired from a labgrid coordinator, a suite run on its simulated bench, released (in $(VENV)-labgrid)"
 	@echo "make pictures   docs/report.png, docs/live.png, and build/pictures/ to look at before a release (needs chromium)"
 	@echo "make docs       docs/wire.md from the verb table, docs/alarms.md from the alarm table (make test says if they are stale)"
 	@echo "make clean      remove .venv and build/"
@@ -128,7 +129,7 @@ kill: $(VENV)/.bench
 fuzz-files: $(VENV)/.dev
 	DOSELOOP_FUZZ=$(if $(filter file,$(origin N)),2000,$(N)) $(PY) -m pytest -q -p no:cacheprovider host_tests/test_given_files.py
 
-benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,bench)
+benchmark: $(VENV)/.$(if $(filter emulated,$(BOARD)),pico,dev)
 	$(PY) tools/benchmark$(if $(filter emulated,$(BOARD)),_emulated).py
 
 # An interrupted run goes on where it was: results are kept in build/mutation.
@@ -186,6 +187,21 @@ emulated-long: $(VENV)/.pico
 browser-tests: $(VENV)/.browser
 	$(PY) -m pytest -rs host_tests/test_browser.py
 
+# labgrid brings a pyserial of its own, which would overwrite ours: it has an environment of its own.
+$(VENV)-labgrid/.labgrid: pyproject.toml
+	@echo "installing labgrid into $(VENV)-labgrid"
+	@$(PYTHON) -m venv $(VENV)-labgrid
+	@$(VENV)-labgrid/bin/python -m pip install -qq --disable-pip-version-check -e '.[bench,labgrid]'
+	@$(VENV)-labgrid/bin/python -m pip uninstall -qq -y pyserial
+	@$(VENV)-labgrid/bin/python -m pip install -qq --disable-pip-version-check --force-reinstall --no-deps \
+		$$(sed -n 's/.*"\(pyserial-labgrid==[^"]*\)".*/\1/p' pyproject.toml)
+	@touch $@
+
+labgrid-tests: $(VENV)/.dev
+	@$(MAKE) --no-print-directory $(VENV)-labgrid/.labgrid || printf '%s\n' "" "##########################################################" \
+		"# LABGRID: NOT RUN. It could not be installed: above stands why." "##########################################################" ""
+	DOSELOOP_LABGRID=$(VENV)-labgrid/bin $(PY) -m pytest -rs -n 2 --dist loadgroup host_tests/test_labgrid.py
+
 docs: $(VENV)/.bench
 	$(PY) -m tools.pages
 
@@ -193,4 +209,4 @@ pictures: $(VENV)/.browser
 	$(PY) tools/pictures.py
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-labgrid build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -62,7 +62,7 @@ def _watch(args: argparse.Namespace) -> int:
     keys = _keys(args)
     for url in args.target:
         _check_target(url, args.target)
-    bound = listen(args.host, args.port, "--host, --port")
+    bound = listen(args.host, args.port, "--port or --host")
     print(f"watching {', '.join(args.target)} ({'alarms can be acknowledged' if keys else 'read-only'})")
     print(f"  page: http://{args.host}:{bound.getsockname()[1]}/   Ctrl-C ends it", flush=True)
     server.run([Watcher(url, keys, said=args.evidence) for url in args.target], args.host, bound)

@@ -4,14 +4,16 @@ Each `.toml` in a folder called scenarios (or below one) is one test; a test fun
 the bench lacks (`@pytest.mark.needs("balance")`) is skipped with its reason. Before anything else the pump is asked which build it runs;
 `wiring` (the scenario, and what is marked so) runs before all others, and if it does not pass they are skipped: a wire is wrong. Each test
 has a folder under --reports; `--count N` runs each N times; JUnit and HTML are pytest's own (`--junitxml`, `--html` of pytest-html).
-The stories of an emulated board that begin alike share one boot.
+The stories of an emulated board that begin alike share one boot. `-n auto` (pytest-xdist) plays simulated pumps on all cores, and
+`--count 100 --seed 1` makes a campaign of each scenario: repetition k has the rig of seed k.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from hil.result import FAILED, PASSED
 from hil.runner import Options, run, why_skipped
 from hil.scenario import Scenario, load_scenario
 from hil.suite import Boards, Verdict
+from hil.targets.process import one_core
 
 FIRST = "wiring"
 FOLDER = "scenarios"
@@ -50,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--balance", help="a balance's URL; goes before the bench file's")
     group.addoption("--evidence", choices=evidence.SAYABLE, help=f"{evidence.HELP}; goes before the bench file's")
     group.addoption("--count", type=int, default=1, help="run each test so many times (default: 1)")
+    group.addoption("--seed", type=int, help="of a scenario's simulated rig; one more in each repetition (default: its own)")
     group.addoption("--reports", type=Path, default=Path("build/pytest"), help="folder for the reports (default: build/pytest)")
 
 
@@ -62,6 +66,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CONFIG] = _bench_config(config)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from None
+    _check_shared(config, config.stash[CONFIG])
+
+
+def _check_shared(config: pytest.Config, told: BenchConfig) -> None:
+    """What only simulated pumps can do: be many at once, and be another one each time."""
+    if not told.simulated and told.target != "emulated" and _is_shared(config):
+        how = "leave -n out; several benches are several runs of pytest, each with its own --bench"
+        raise pytest.UsageError(f"-n: {told.target} is one pump on one line, and each worker would want it: {how}")
+    seed = config.getoption("--seed")
+    if seed is not None and not (told.simulated and seed >= 0):
+        raise pytest.UsageError("--seed: a whole number, not negative, for --target unix: other pumps have no simulated rig to choose")
+
+
+def _is_shared(config: pytest.Config) -> bool:
+    """pytest-xdist gives the tests to several workers."""
+    return str(config.getoption("dist", "no")) != "no"
 
 
 def _bench_config(config: pytest.Config) -> BenchConfig:
@@ -102,11 +122,13 @@ def _on_bench(item: pytest.Item) -> bool:
     return isinstance(item, ScenarioItem) or "bench" in getattr(item, "fixturenames", ())
 
 
+@pytest.hookimpl(tryfirst=True)  # before those of pytest-xdist, after which no other is asked
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Before the first test: is the pump the one that is to be tested?"""
     config = session.config
     told = config.stash[CONFIG]
-    if config.option.collectonly or told.target == "emulated" or not any(map(_on_bench, session.items)):
+    wanted = any(map(_on_bench, session.items)) or _is_shared(config)  # who shares out knows no tests
+    if config.option.collectonly or told.target == "emulated" or not wanted:
         return
     try:
         config.stash[BUILD] = checked_build(told)
@@ -145,17 +167,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[Bench]:
     """The bench with a session on its pump, in a folder of this test alone; a simulated pump is fresh from the factory."""
     config = request.config
     told = config.stash[CONFIG]
     if told.target == "emulated":
         pytest.skip("an emulated board plays scenarios; for a test function use --target unix or a pump's URL")
     folder = config.getoption("--reports").resolve() / re.sub(r"[^\w.-]+", "-", request.node.nodeid.rpartition("/")[2]).strip("-")
-    told_of = request.node.user_properties
-    told_of += [("firmware", config.stash.get(BUILD, {}).get("hash", "?")), ("folder", folder)]
+    record_property("firmware", config.stash.get(BUILD, {}).get("hash", "?"))
+    record_property("folder", str(folder))
     with _in_a_sentence(), Bench(told, folder) as opened:
-        told_of.append(("evidence", opened.evidence))
+        record_property("evidence", opened.evidence)
         yield opened
 
 
@@ -198,6 +220,12 @@ class ScenarioFile(pytest.File):
             yield item
 
 
+def _worker() -> int | None:
+    """Its number among the workers of pytest-xdist; None where there are none."""
+    name = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return int(name.removeprefix("gw")) if name else None
+
+
 class ScenarioItem(pytest.Item):
     """Runs a scenario on the target that was named."""
 
@@ -208,7 +236,7 @@ class ScenarioItem(pytest.Item):
         options = self._options()
         if reason := why_skipped(scenario, options):
             pytest.skip(f"{scenario.name} {reason}")
-        self.user_properties.append(("folder", options.out / scenario.name))
+        self.user_properties.append(("folder", str(options.out / scenario.name)))
         verdict = self._run(scenario, options)
         self.user_properties.append(("evidence", verdict.evidence))
         if verdict.verdict == PASSED:
@@ -220,13 +248,16 @@ class ScenarioItem(pytest.Item):
         told, out = self.config.stash[CONFIG], self.config.getoption("--reports").resolve()
         if self.repetition > 1:
             out = out / f"repetition-{self.repetition}"
-        return Options(told.target, out, balance_url=told.balance, keys=told.keys, evidence=told.evidence)
+        seed = self.config.getoption("--seed")
+        seed = None if seed is None else seed + self.repetition - 1
+        return Options(told.target, out, seed, balance_url=told.balance, keys=told.keys, evidence=told.evidence)
 
     def _run(self, scenario: Scenario, options: Options) -> Verdict:
         if options.target == "emulated":
             every = self.config.stash.setdefault(BOARDS, {})
             return every.setdefault(options.out, Boards(options)).run(scenario)
-        found = run(scenario, replace(options, out=options.out / scenario.name))
+        with one_core(_worker()) if options.target == "unix" else nullcontext():
+            found = run(scenario, replace(options, out=options.out / scenario.name))
         return Verdict(scenario.name, found.verdict, found.reason, found.wall_s, found.evidence)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:

@@ -45,7 +45,7 @@ class TcpLine:
 
     def __init__(self, path: str, host: str = LOOPBACK, port: int = 0) -> None:
         self._path = path
-        self._server = listen(host, port, "--host, --tcp, --balance-tcp")
+        self._server = listen(host, port, "--tcp, --balance-tcp or --host")
         shown = f"[{host}]" if ":" in host else host
         self.url = f"rfc2217://{shown}:{self._server.getsockname()[1]}"
         self._wake_read, self._wake_write = os.pipe()

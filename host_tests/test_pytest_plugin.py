@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,7 @@ from live_rig import FakePump, served
 
 from hil.bench import NEEDS, BenchConfig, load_bench
 from hil.errors import InputError
+from hil.targets.process import one_core
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITE = ROOT / "docs" / "suite" / "test_mine.py"
@@ -174,3 +178,72 @@ def test_a_bench_that_cannot_be_had_is_a_sentence_and_no_traceback(tmp_path: Pat
     write(tmp_path, "def test_it(balance): pass\n")
     done = run_suite(tmp_path, "--target", "unix", *words)
     assert done.returncode == 1 and said in done.stdout and "hil/" not in done.stdout.replace("hil/pytest", ""), done.stdout
+
+
+# ---- over all cores
+
+TINY = """
+title = "A minute"
+story = "One minute of a flat day."
+program = { name = "tiny", conc = "500 mcg/mL", flat = "350 mcg/day" }
+[history]
+population = "spinal"
+birth = "1980-05-01"
+phase = "maintenance"
+screen = "50 mcg"
+increase_ago = "30 d"
+[[timeline]]
+advance = "1 min"
+"""
+
+
+def results(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(path.read_text()) for path in sorted(folder.rglob("result.json"))]
+
+
+def test_a_campaign_over_workers_has_another_rig_in_each_repetition_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    stories = tmp_path / "scenarios"
+    stories.mkdir()
+    (stories / "tiny.toml").write_text(TINY)
+    write(tmp_path, "def test_own(pump): pump.alarms()\n")
+    junit = tmp_path / "j.xml"
+    shared = run_suite(tmp_path, "-n", "2", "--count", "2", "--seed", "7", "--junitxml", str(junit))
+    assert shared.returncode == 0 and "4 passed" in shared.stdout, shared.stdout + shared.stderr
+    first = {one["seed"]: one["balance_nl"] for one in results(tmp_path / "out")}
+    assert set(first) == {7, 8} and first[7] != first[8]
+    folders = [field.get("value", "") for field in ElementTree.parse(junit).iter("property") if field.get("name") == "folder"]
+    assert len(folders) == 4 and all(Path(folder).is_dir() for folder in folders)
+    shutil.rmtree(tmp_path / "out")
+    alone = run_suite(tmp_path, "--seed", "8", "-k", "tiny")
+    assert alone.returncode == 0 and [one["balance_nl"] for one in results(tmp_path / "out")] == [first[8]]
+
+
+def test_another_build_ends_a_shared_suite_as_plainly(tmp_path: Path) -> None:
+    write(tmp_path, "def test_it(pump): pass\n")
+    (tmp_path / "bench.toml").write_text('firmware = "1234567812345678"\n')
+    done = run_suite(tmp_path, "--bench", str(tmp_path / "bench.toml"), "-n", "2")
+    said = done.stdout + done.stderr
+    assert done.returncode == 2 and "1234567812345678 is to be tested" in said and "INTERNALERROR" not in said, said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--target", "/dev/ttyACM0", "-n", "2"], "is one pump on one line"),
+        (["--target", "rfc2217://bench7:4000", "-n", "2"], "is one pump on one line"),
+        (["--target", "/dev/ttyACM0", "--seed", "1"], "no simulated rig"),
+        (["--seed", "-1"], "not negative"),
+    ],
+)
+def test_what_only_simulated_pumps_can_do_is_refused_for_others(tmp_path: Path, words: list[str], said: str) -> None:
+    write(tmp_path, "def test_it(pump): pass\n")
+    done = run_suite(tmp_path, *words)
+    assert done.returncode == 4 and said in done.stderr, done.stdout + done.stderr
+
+
+def test_each_of_several_workers_takes_a_core_of_its_own() -> None:
+    before = os.sched_getaffinity(0)
+    for worker in range(2 * len(before)):
+        with one_core(worker):
+            assert os.sched_getaffinity(0) == {sorted(before)[worker % len(before)]}
+    assert os.sched_getaffinity(0) == before

@@ -29,6 +29,8 @@ from hil.targets.process import HEAP, find_micropython  # noqa: E402
 OUT = ROOT / "build" / "benchmark"
 SCENARIO = ROOT / "hil" / "scenarios" / "night-flex-spinal.toml"
 ROUND_TRIPS = 2000
+CAMPAIGN = ROOT / "hil" / "scenarios" / "bolus-lockout.toml"
+CAMPAIGN_RUNS = 16
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,36 @@ def round_trip_rows() -> Iterator[Row]:
     yield Row("round trip of STAT? in real time, p99", f"{p99:.3f} ms", "<= 2 ms", p99 <= 2)
 
 
+# ---- a campaign over the cores
+
+
+def workers() -> list[int]:
+    """1, 2, 4, ... and all cores of this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return sorted({*(2**n for n in range(cores.bit_length()) if 2**n <= cores), cores})
+
+
+def campaign_s(count: int) -> float:
+    """Wall seconds of CAMPAIGN_RUNS histories of a scenario, each with a rig of its own and its report, by so many workers."""
+    words = ["-p", "hil.pytest_plugin", "-p", "no:cacheprovider", "--target", "unix", "--seed", "1", "--count", str(CAMPAIGN_RUNS), "-q"]
+    command = [sys.executable, "-m", "pytest", str(CAMPAIGN), *words, "-n", str(count), "--reports", str(OUT / "campaign")]
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    took_s = time.monotonic() - began
+    if done.returncode or f"{CAMPAIGN_RUNS} passed" not in done.stdout:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return took_s
+
+
+def campaign_rows() -> Iterator[Row]:
+    alone_s = 0.0
+    for count in workers():
+        took_s = campaign_s(count)
+        alone_s = alone_s or took_s
+        name = f"campaign of {CAMPAIGN.stem}, {count} worker{'s' if count > 1 else ''}"
+        yield Row(name, f"{CAMPAIGN_RUNS / took_s:.2f} histories/s", f"x {alone_s / took_s:.2f} of one")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out the 28 days")
@@ -171,7 +203,7 @@ def main() -> int:
     print(f"SIMULATED, on the MicroPython unix port, {os.cpu_count()} cores\n")
     parts: list[Callable[[], Iterator[Row]]] = [lambda: run_rows(1, 5)]
     parts += [] if quick else [lambda: run_rows(28, 60)]
-    parts += [tick_rows, turn_rows, round_trip_rows]
+    parts += [tick_rows, turn_rows, round_trip_rows, campaign_rows]
     for part in parts:
         for row in part():
             show(row)

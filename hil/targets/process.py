@@ -49,14 +49,18 @@ class FirmwareKilled(TargetError):
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
-    """Keep bench and firmware on the core we run on now: they take turns, and waking another core costs more than a turn."""
+def one_core(worker: int | None = None) -> Iterator[None]:
+    """Keep bench and firmware on one core: they take turns, and waking another core costs more than a turn.
+
+    It is the core that we run on now; of several workers, which would meet there, each takes the one of its number.
+    """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
     with contextlib.suppress(OSError, AttributeError):
-        os.sched_setaffinity(0, {ctypes.CDLL(None).sched_getcpu()})
+        mine = ctypes.CDLL(None).sched_getcpu() if worker is None else sorted(before)[worker % len(before)]
+        os.sched_setaffinity(0, {mine})
     try:
         yield
     finally:
