@@ -31,6 +31,10 @@ LISTED = (
     "ADC saturated",
     "battery sags",
     "flash full",
+    "flash full, a commit",
+    "flash full, STOP",
+    "journal unreadable",
+    "account unreadable",
     "flash loses",
     "program in RAM changed",
     "clock lost",
@@ -60,7 +64,7 @@ def test_a_row_says_what_the_requirements_say_of_its_alarm(fault: Fault) -> None
     assert fault.action in (ON, LOWEST_RATE, STOPS, WITHHELD) and fault.bolus in (BOLUS, NO_BOLUS)
     if fault.priority == "HIGH" or fault.part:
         assert fault.bolus == NO_BOLUS
-    assert bool(fault.alarm) != bool(fault.part)
+    assert bool(fault.alarm) + bool(fault.part) + (fault.allowed == "no harm") == 1
     assert all(fault.limit(rate) > 0 for rate in (LOWEST, USUAL, HIGHEST))
 
 
@@ -132,6 +136,30 @@ PLANTED = (
         "None",
         "buzzer dead",
         "a bolus was answered OK",
+    ),
+    (
+        "a commit that is not kept is answered OK",
+        "undo.py",
+        "if not pump.save():",
+        "if pump.save() is None:",
+        "flash full, a commit",
+        "the commit was answered OK",
+    ),
+    (
+        "a file that cannot be read is not read again",
+        "store.py",
+        "for _ in range(2):",
+        "for _ in range(1 if 'acct' in name else 2):",
+        "unreadable once",
+        "nl are uncertain",
+    ),
+    (
+        "an account that is lost is begun anew",
+        "boot.py",
+        "replay.take(mark[1], mark[2], mark[4])",
+        "pass",
+        "account unreadable",
+        "were made",
     ),
 )
 

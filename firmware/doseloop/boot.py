@@ -7,10 +7,12 @@ from doseloop import label, records, snapshot
 from doseloop.bolus import CATEGORY, Delivery
 from doseloop.hal import BOOT_WATCHDOG
 from doseloop.ledger import DOSE, PRIME
-from doseloop.units import DAY_MS, collect_garbage, ng_of_nl, nl_of_steps
+from doseloop.units import DAY_MS, collect_garbage, ng_of_nl, nl_of_steps, steps_of_nl
 from doseloop.windows import QUARTER_MS
 
 _COLLECT_EVERY = 32  # records: what stays must not be strewn between what goes, or no large block is left
+_TORN_MOST = 2  # records at the end of the account that a cut may have torn
+_LOST_MS = 2 * QUARTER_MS  # of basal: until the next quarter hour's record, and the last reservation
 _BATTERY_READINGS = 3  # what the battery needs for a verdict: no motor is driven before
 _ZERO_STATE = ("none", "good")
 _CAUSES = ("unknown", "power", "watchdog", "soft", "maint")
@@ -21,7 +23,7 @@ def restore(pump):
     torn = pump.keeper.journal.open()
     state, verdict = pump.keeper.load()
     pump.keys.load(pump.keeper.journal, bool(state and state.get("keys")))
-    last = pump.keeper.journal.newest("acct")
+    last = pump.keeper.journal.newest("acct") or pump.keeper.journal.newest("marks")
     outage_ms = _go_on_with_time(pump, last, state)
     if state:
         snapshot.load(pump, state)
@@ -57,8 +59,9 @@ def _restore_account(pump, state):
         replay.take(kind, elapsed, payload)
         if seq % _COLLECT_EVERY == 0:
             collect_garbage()
+    lost = _lost_steps(pump, replay)
     if replay.sample:
-        _load_sample(pump, replay.sample, state)
+        _load_sample(pump, replay.sample, state, lost)
     if replay.unbooked and (state is None or pump.deliveries.last_result != replay.unbooked.number):
         _book(pump, replay.unbooked, replay.unbooked.made)
         pump.deliveries.last_result = replay.unbooked.number
@@ -70,6 +73,21 @@ def _restore_account(pump, state):
     if replay.open_delivery:
         pump.keeper.result(replay.open_delivery)  # before the sample that has it: the next replay must not take it for basal
     pump.write_sample()
+
+
+def _lost_steps(pump, replay):
+    """More of the account's newest records are damaged than a cut tears: its quarter hours are what is left, and this much may be missing."""
+    journal, program = pump.keeper.journal, pump.basal.program
+    mark = journal.newest("marks")
+    newer = mark is not None and (not replay.sample or mark[2] > replay.sample[2])
+    if not newer and journal.tail("acct") <= _TORN_MOST:
+        return 0
+    if newer and not replay.begun:
+        replay.begin(journal.records("marks"), mark[2])
+    if newer:
+        replay.take(mark[1], mark[2], mark[4])
+    pump.alarms.raise_("MEMORY_FAULT", pump.clock.elapsed, "the account is damaged")
+    return steps_of_nl(program.basal_nl(_LOST_MS), pump.ledger.steps_per_ml) if program else 0
 
 
 def _is_in_state(pump, replay):
@@ -137,7 +155,7 @@ class _Replay:
         self._bolus_ng = 0
 
 
-def _load_sample(pump, sample, state):
+def _load_sample(pump, sample, state, lost):
     """The newer of sample and saved state is the account; what the sample reserved beyond it is uncertain.
 
     Of the same millisecond the one with more steps is: a state saved for an alarm's sake holds the account of the last minute.
@@ -153,7 +171,7 @@ def _load_sample(pump, sample, state):
     if kind == records.SAMPLE_STOPPED and state and pump.run and elapsed > state["at"]:
         pump.run = False
         pump.therapy.note_stop(elapsed)
-    open_steps = values[3] - (ledger.steps["dose"] - values[0])
+    open_steps = lost + values[3] - (ledger.steps["dose"] - values[0])
     if kind == records.SAMPLE_RUNNING and open_steps > 0:
         known_ng = ledger.authorised_ng.total
         ledger.book_uncertain(open_steps)

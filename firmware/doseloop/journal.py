@@ -45,10 +45,9 @@ class Journal:
         self.torn_tails = []
         self.torn_count = self._store.torn
         for name, stream in self._streams.items():
-            for seq in stream.scan():
-                self.torn_count += 1
-                if len(self.torn) < LISTED_TORN:
-                    self.torn.append((name, seq))
+            damaged = stream.scan()
+            self.torn_count += damaged.count
+            self.torn += [(name, seq) for seq in damaged.seqs[: LISTED_TORN - len(self.torn)]]
             if stream.tail_torn:
                 self.torn_tails.append(name)
         return self.torn_count
@@ -64,6 +63,10 @@ class Journal:
     def newest(self, stream):
         """The last good record of the stream, or None."""
         return self._streams[stream].newest
+
+    def tail(self, stream):
+        """How many damaged records follow the last good one: a cut leaves 1, or 2 where it was written again."""
+        return self._streams[stream].tail()
 
     def save(self, name, data):
         """Keep `data` in two copies, the worse one written first: a cut at any byte leaves the old or the new whole.
@@ -112,6 +115,20 @@ class Journal:
         return _copy(self._store.read(path))[0]
 
 
+class _Damage:
+    """Damaged records: a whole flash of them finds room."""
+
+    def __init__(self):
+        self.count = 0
+        self.seqs = []  # of the first 32
+        self.last = 0  # the highest seq
+
+    def add(self, seqs):
+        self.count += len(seqs)
+        self.last = max(self.last, seqs[-1])
+        self.seqs.extend(seqs[: LISTED_TORN - len(self.seqs)])
+
+
 class _Stream:
     """One ring of files. Place of a record: index = seq - 1, file = index // 63 modulo the ring, offset = index % 63."""
 
@@ -128,8 +145,8 @@ class _Stream:
         return "%s.%02d" % (self._name, index // _PER_FILE % self._files)
 
     def scan(self):
-        """Find the next place; returns the seqs of damaged records."""
-        damaged = []
+        """Find the next place; returns what is damaged."""
+        damaged = _Damage()
         self.newest = None
         lost = {}  # file without one good record: its size
         last, size = -_PER_FILE, _FILE_BYTES  # first index and size of the newest file
@@ -146,8 +163,11 @@ class _Stream:
                     last, size = base, len(data)
         last, size = self._adopt(last, size, lost, damaged)
         self._settle(last, size)
-        self.tail_torn = self._index in damaged  # an index is the seq of the place before it
+        self.tail_torn = 0 < damaged.last == self._index  # an index is the seq of the place before it
         return damaged
+
+    def tail(self):
+        return self._index - (self.newest[0] if self.newest else 0)
 
     def _base(self, data, number):
         """Index of the file's first place, told by any good record that belongs into this file; None without one."""
@@ -163,7 +183,7 @@ class _Stream:
         for place in range(_places(len(data))):
             record = _unpack(data, place)
             if not record or record[0] != base + place + 1:
-                damaged.append(base + place + 1)
+                damaged.add((base + place + 1,))
             elif not self.newest or record[0] > self.newest[0]:
                 self.newest = record
 
@@ -175,9 +195,9 @@ class _Stream:
                 break
             last += _PER_FILE
             size = lost.pop(number)
-            damaged.extend(range(last + 1, last + 1 + _places(size)))
+            damaged.add(range(last + 1, last + 1 + _places(size)))
         for old in lost.values():
-            damaged.extend([0] * _places(old))
+            damaged.add([0] * _places(old))
         return last, size
 
     def _settle(self, last, size):

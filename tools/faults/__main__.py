@@ -59,7 +59,8 @@ def line(fault: Fault, findings: list[Finding]) -> list[str]:
     allowed = " / ".join(of_ms(found.allowed_ms) for found in findings)
     does = fault.action + (", no bolus" if fault.bolus else "")
     verdict = "ok" if all(found.passed for found in findings) else "FAILED"
-    return [fault.name, fault.req, fault.alarm or f"SELF? {fault.part}=FAIL", does, allowed, seen, verdict]
+    told = fault.alarm or (f"SELF? {fault.part}=FAIL" if fault.part else "none")
+    return [fault.name, fault.req, told, does, allowed, seen, verdict]
 
 
 HEAD = ["fault", "requirement", "alarm", "pump", "allowed (by rate)", "seen (by rate)", ""]

@@ -13,7 +13,7 @@ from hil.plant.rig import Rig
 from hil.pump import Pump, leading_int
 from hil.scenario import CALIBRATION, History
 from hil.targets.unix import UnixTarget
-from tools.faults.rate import BOLUS_NL, DAY_MS, HOUR_MS, START_MIN, Rate
+from tools.faults.rate import BOLUS_NL, DAY_MS, HOUR_MS, SPM, START_MIN, Rate
 
 FAULTY = Path(__file__).resolve().parents[1] / "micropython" / "faulty_pump.py"
 MIDNIGHT_S = 1_809_302_400  # 2027-05-03 00:00, a Monday
@@ -23,6 +23,8 @@ SPREAD_MS = 10 * 60_000  # and up to so much longer, by the seed
 BEFORE_THE_DOG_MS = 20  # the report counts little longer than the leases last
 HOSTED_S = 86_400 * 400  # since the last increase
 CAL_HOURS = 2
+STOPPED_MS = 600_000
+RESERVATION_NL = 10_000  # DESIGN, "The account"
 
 
 class Stand:
@@ -36,6 +38,7 @@ class Stand:
         self.target.lockstep.ticks_start = Random(seed).getrandbits(30)  # its ticks may wrap at any time
         self._random = Random(seed)
         self.began_ms = 0  # when the fault came about, where that is not when it was ordered
+        self.said = ""  # what the pump answered to what a person did
         self.sounded_ms = 0  # when the news of has_news() came
         self._heard = b""  # what the pump said since quiet()
         self._tones = 0  # of the lock-step's list, looked at
@@ -158,6 +161,69 @@ class Stand:
             "expiry": "2029-01-01", "withdrawn": f"{left_nl}nl", "stored": "ok", "attended": "yes",
         }  # fmt: skip
         self.link.command("RES:REFILL", fields)
+
+    # ---- what a person does on a broken storage, and what must have become of it
+
+    def commit_another(self) -> None:
+        """A tenth less a day."""
+        other = Rate("another", self.rate.day_ng * 9 // 10)
+        self.reopen()
+        try:
+            self.pump.commit(other.program, confirm=True)
+            self.said = "OK"
+        except Refused as refused:
+            self.said = refused.code
+
+    def refused_and_whole(self) -> str:
+        """The commit was refused for the storage, and the old program runs, also after a reset."""
+        if self.said != "STORAGE":
+            return f"the commit was answered {self.said}"
+        held = [self._program()]
+        self.reset()
+        held.append(self._program())
+        return "" if held == [self.rate.program.hash()] * 2 else f"the programs in force were then {held}"
+
+    def _program(self) -> str:
+        self.reopen()
+        return self.link.ask("PROG?").get("hash", "none")
+
+    def stop(self) -> None:
+        self.reopen()
+        self.said = self.link.command("STOP").get("kept", "yes")
+
+    def stopped_until_reset(self) -> str:
+        """STOP was obeyed at once, and said that it is not kept: a reset then goes on with what the storage knows (R-ALM-11)."""
+        made, turned = self.pulses, self.turned
+        self.listen(STOPPED_MS)
+        if self.pulses != made or self.turned != turned:
+            return f"it moved on after STOP by {self.pulses - made} pulses"
+        if self.said != "no":
+            return f"STOP was answered kept={self.said}, and could not be"
+        self.reset()
+        return ""
+
+    def reset(self) -> None:
+        """The power fails for a second; the kept clock goes on."""
+        self.target.power_cut(1000)
+
+    def remember(self) -> None:
+        self._before = self.pump.counts()
+
+    def account_covers(self) -> str:
+        """What was made is in the account, with what is in doubt."""
+        self.reopen()
+        counts = self.pump.counts()
+        return "" if counts.authorised >= self.pulses else f"the account has {counts.authorised} steps, {self.pulses} were made"
+
+    def account_whole(self) -> str:
+        """All that was made is in the account, and no more is in doubt than one reservation."""
+        self.reopen()
+        counts, doubt = self.pump.counts(), RESERVATION_NL * SPM // 1_000_000
+        if counts.uncertain > RESERVATION_NL + self._before.uncertain:
+            return f"{counts.uncertain} nl are uncertain"
+        if not self.pulses <= counts.authorised <= self.pulses + doubt:
+            return f"the account has {counts.authorised} steps, {self.pulses} were made"
+        return ""
 
     # ---- what is seen
 

@@ -18,7 +18,9 @@ REPORT_MS, WATCHDOG_MS, BOOT_MS = LEASE_MS + 2000, 8000, 2000
 
 ON, LOWEST, STOPS, WITHHELD = "basal goes on", "lowest rate", "stops", "withheld"
 NO_BOLUS, BOLUS = "no bolus", ""
-FLASH_FULL, FLASH_ONE_COPY, FLASH_DEAD, RAM_PROGRAM, RAM_PLAN, RAM_BOARD, CODE = (1 << bit for bit in range(8, 15))
+FLASH_FULL, FLASH_ONE_COPY, FLASH_DEAD, RAM_PROGRAM, RAM_PLAN, RAM_BOARD, CODE, READ_ONCE, ACCOUNT = (
+    1 << bit for bit in range(8, 17)
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Fault:
     limit: Callable[[Rate], int]
     allowed: str  # the same in words
     bolus: str = NO_BOLUS
-    part: str = ""
+    part: str = ""  # neither an alarm nor a part: it must do no harm, which `also` judges
+    also: Callable[[Stand], str] = lambda stand: ""  # what else must hold, looked at once it is found: a sentence if it does not
     in_bolus: bool = False  # it comes while a bolus moves, and must end it
     rates: tuple[str, ...] = ("usual", "lowest", "highest")  # at which it is this alarm's
     why: str = ""  # of a pair: why these two
@@ -60,6 +63,15 @@ def both(*begin: Callable[[Stand], None]) -> Callable[[Stand], None]:
 
 def a_self_test(rate: Rate) -> int:
     return HOUR_MS
+
+
+def a_piece(rate: Rate) -> int:
+    """What memory holds wrong does nothing before the plan's next piece is made of it: 5 min for 24 h after a clock set (R-PRF-4)."""
+    return 5 * MINUTE_MS + LEASE_MS
+
+
+def at_once(rate: Rate) -> int:
+    return AT_ONCE_MS
 
 
 def stall(rate: Rate) -> int:
@@ -89,6 +101,7 @@ def oversteps_limit(rate: Rate) -> int:
 
 STALL_TEXT = "15 min or 32 counts"
 HOUR_TEXT = "1 h (self-test)"
+PIECE_TEXT = "one piece of the plan"
 
 SINGLE = (
     Fault("driver dead", "R-ALM-5", "MOTOR_STALL", "HIGH", ON, plant("driver_dead"), stall, STALL_TEXT),
@@ -213,8 +226,53 @@ SINGLE = (
     ),
     Fault("flash loses one copy", "R-ALM-8", "MEMORY_FAULT", "HIGH", ON, spoil(FLASH_ONE_COPY), a_self_test, HOUR_TEXT),
     Fault("flash loses both copies", "R-ALM-11", "MEMORY_FAULT", "HIGH", WITHHELD, spoil(FLASH_DEAD), a_self_test, HOUR_TEXT),
-    Fault("program in RAM changed", "R-ALM-8", "MEMORY_FAULT", "HIGH", ON, spoil(RAM_PROGRAM), a_self_test, HOUR_TEXT),
-    Fault("plan in RAM changed", "R-ALM-8", "MEMORY_FAULT", "HIGH", ON, spoil(RAM_PLAN), a_self_test, HOUR_TEXT),
+    Fault(
+        "flash full, a commit, reset",
+        "R-ALM-8",
+        "MEMORY_FAULT",
+        "HIGH",
+        ON,
+        both(spoil(FLASH_FULL), Stand.commit_another),
+        at_once,
+        "at once",
+        also=Stand.refused_and_whole,
+    ),
+    Fault(
+        "flash full, STOP that says kept=no, reset",
+        "R-OVD-1",
+        "MEMORY_FAULT",
+        "HIGH",
+        ON,
+        both(spoil(FLASH_FULL), Stand.stop),
+        at_once,
+        "at once",
+        also=Stand.stopped_until_reset,
+    ),
+    Fault(
+        "journal unreadable once, at a reset",
+        "R-ALM-11",
+        "",
+        "",
+        ON,
+        both(Stand.remember, spoil(READ_ONCE), Stand.reset),
+        lambda rate: BOOT_MS,
+        "no harm",
+        BOLUS,
+        also=Stand.account_whole,
+    ),
+    Fault(
+        "account unreadable at a reset",
+        "R-ALM-8",
+        "MEMORY_FAULT",
+        "HIGH",
+        ON,
+        both(Stand.remember, spoil(ACCOUNT), Stand.reset),
+        lambda rate: BOOT_MS,
+        "at the restart",
+        also=Stand.account_covers,
+    ),
+    Fault("program in RAM changed", "R-ALM-8", "MEMORY_FAULT", "HIGH", ON, spoil(RAM_PROGRAM), a_piece, PIECE_TEXT),
+    Fault("plan in RAM changed", "R-ALM-8", "MEMORY_FAULT", "HIGH", ON, spoil(RAM_PLAN), a_piece, PIECE_TEXT),
     Fault("board data in RAM changed", "R-BOL-3", "", "", ON, spoil(RAM_BOARD), a_self_test, HOUR_TEXT, part="board"),
     Fault("code changed", "R-ALM-11", "MEMORY_FAULT", "HIGH", WITHHELD, spoil(CODE), a_self_test, HOUR_TEXT),
     Fault("clock lost with the power", "R-ALM-8", "CLOCK_LOST", "MEDIUM", LOWEST, Stand.cut_power, lambda rate: BOOT_MS, "at the restart"),
@@ -292,8 +350,8 @@ PAIRS = (
         "HIGH",
         ON,
         both(spoil(FLASH_ONE_COPY), spoil(RAM_PROGRAM)),
-        a_self_test,
-        HOUR_TEXT,
+        a_piece,
+        PIECE_TEXT,
         why="one good copy of three is left: that one must run",
     ),
     Fault(
@@ -303,8 +361,8 @@ PAIRS = (
         "HIGH",
         WITHHELD,
         both(spoil(FLASH_DEAD), spoil(RAM_PROGRAM)),
-        a_self_test,
-        HOUR_TEXT,
+        a_piece,
+        PIECE_TEXT,
         why="nothing good is left: to go on would give a wrong dose, and a save would make it the good copy",
     ),
     Fault(

@@ -54,6 +54,7 @@ def run(fault: Fault, rate: Rate, seed: int, work: Path) -> Finding:
         _find(stand, fault, found)
         if found.seen_ms is not None:
             _judge_alarm(stand, fault, found)
+            found.wrong += [sentence for sentence in (fault.also(stand),) if sentence]
             _judge_motion(stand, fault, found)
             _judge_bolus(stand, fault, found)
     finally:
@@ -87,12 +88,14 @@ def _find(stand: Stand, fault: Fault, found: Finding) -> None:
 
 
 def _found_at(stand: Stand, fault: Fault) -> int:
-    if fault.part:
+    if not fault.alarm:
         return stand.now_ms
     return (fault.action == table.WITHHELD and stand.dropped_ms()) or stand.came_on_ms(fault.alarm)
 
 
 def _is_found(stand: Stand, fault: Fault) -> bool:
+    if not fault.alarm and not fault.part:
+        return stand.status()["state"] == "running"
     if fault.part:
         return stand.self_test().get(fault.part) not in ("pass", "none", "wait")
     if fault.action == table.WITHHELD:

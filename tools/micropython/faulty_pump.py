@@ -13,11 +13,15 @@ sys.path.insert(0, FIRMWARE)
 import hal_unix  # noqa: E402 - after the path is set
 from doseloop.controller import Controller  # noqa: E402
 from doseloop.hal import BOOT_WATCHDOG  # noqa: E402
+from doseloop import store  # noqa: E402
 from doseloop.store import FileStore  # noqa: E402
 
-FLASH_FULL, FLASH_ONE_COPY, FLASH_DEAD, RAM_PROGRAM, RAM_PLAN, RAM_BOARD, CODE = [1 << bit for bit in range(8, 15)]
+FLASH_FULL, FLASH_ONE_COPY, FLASH_DEAD, RAM_PROGRAM, RAM_PLAN, RAM_BOARD, CODE, READ_ONCE, ACCOUNT = [
+    1 << bit for bit in range(8, 17)
+]
 _FLAGS = 4  # word of an answer
 _ENOSPC, _EIO = 28, 5
+_WHOLE = 4096  # what store.py takes for a file that it cannot read
 
 
 class FaultyStore(FileStore):
@@ -26,8 +30,14 @@ class FaultyStore(FileStore):
     def __init__(self, root, hal):
         super().__init__(root)
         self._hal = hal
+        self._unread = set()  # files whose first reading has failed since the start
 
     def read(self, name):
+        if self._hal.has(READ_ONCE) and name not in self._unread:
+            self._unread.add(name)
+            store.open = fails_once
+        if self._hal.has(ACCOUNT) and name.startswith("acct"):
+            return bytes(_WHOLE)
         data = super().read(name)
         if data and (self._hal.has(FLASH_DEAD) or (self._hal.has(FLASH_ONE_COPY) and name.endswith(".a"))):
             return b""
@@ -46,6 +56,12 @@ class FaultyStore(FileStore):
     def replace(self, name, data):
         self._refuse(name)
         super().replace(name, data)
+
+
+def fails_once(path, mode):
+    """In the place of open() in store.py: an error of the device, and from then on all is well."""
+    store.open = open
+    raise OSError(_EIO)
 
 
 class FaultyHal(hal_unix.UnixHal):
