@@ -21,6 +21,7 @@ REMEDIES = {
     "refused": "nobody listens there: start what serves the line (`python -m hil serve --tcp 4000`, ser2net), or correct host and port",
     "service not known|name resolution|nodename|No address": "there is no such host: correct its name, or give its address",
     "timed out|unreachable|No route": "that host does not answer: look at its power, its cable and the firewall between",
+    "option 'control'": "its server does not confirm what is done to DTR and RTS: write ?ign_set_control behind the address",
     "RFC2217|RFC 2217|for option|reset by peer|Broken pipe|forcibly": "it lets us go or does not speak RFC 2217: close the program that"
     " has this line; or is it a raw TCP port? then write socket:// in front",
 }

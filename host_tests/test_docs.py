@@ -45,3 +45,7 @@ def test_every_make_target_and_every_linked_file_of_a_page_is_there(page: Path) 
         assert re.search(rf"^{target}:", made, re.MULTILINE), target
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), link
+
+
+def test_the_labgrid_suite_of_the_page_is_the_one_that_is_run() -> None:
+    assert (ROOT / "examples/labgrid/test_bench.py").read_text("utf-8") in (ROOT / "docs/benches.md").read_text("utf-8")

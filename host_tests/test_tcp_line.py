@@ -16,6 +16,7 @@ import serial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_rig import PATIENCE_S, process, wait_for
+from serial.rfc2217 import SERVER_SET_CONTROL, PortManager
 from test_bench_end_to_end import run, written
 
 from hil import cli, tcp_line
@@ -375,3 +376,15 @@ def _keys(folder: Path) -> Path:
 def test_a_server_that_is_none_of_rfc_2217_is_told_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(LinkError, match=r"does not speak RFC 2217.*socket://"):
         open_serial(f"rfc2217://127.0.0.1:{server.getsockname()[1]}?timeout=0.2")
+
+
+def test_a_server_that_does_not_confirm_modem_lines_is_told_with_the_option_that_helps(
+    line: tuple[PtyPair, TcpLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ser2net over a port that has none."""
+    send = PortManager.rfc2217_send_subnegotiation
+    silent = lambda manager, option, value=b"": None if option == SERVER_SET_CONTROL else send(manager, option, value)  # noqa: E731
+    monkeypatch.setattr(PortManager, "rfc2217_send_subnegotiation", silent)
+    with pytest.raises(LinkError, match=r"does not confirm.*write \?ign_set_control behind"):
+        open_serial(f"{line[1].url}?timeout=1")
+    wait_for(lambda: _opens(f"{line[1].url}?ign_set_control"), "it opens with that option")
