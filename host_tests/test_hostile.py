@@ -133,6 +133,14 @@ PLANTED = {
         "wire.py", "        except frame.WireError as error:\n", "            if len(line) > 200:\n                return\n", "answers"),
     "a question that changes what is told": (
         "status.py", "def answer_self_test(pump, fields, request):\n", "    pump.ledger.uncertain_nl += 1\n", "state changed"),
+    "a STOP that is written each time it is said": (
+        "pump.py", "        news = self.run or self.delivering or cut\n", "        news = True\n", "files were written .* STOPs"),
+    "a STOP that floods the log": (
+        "commands.py", '        self._stops = self._stops + 1 if verb == "STOP" else 0\n', "        return True\n",
+        "records .* by .* STOPs"),
+    "a second STOP that makes a step": (
+        "pump.py", "        cut = self.deliveries.current\n        now = self.settle()\n",
+        "        if not self.run:\n            self.hal.put(1, 0, 1000)\n", "steps were ordered"),
     "noise that wears the flash": (
         "wire.py", "        self.frame_errors += 1\n", '        self._gate._log(text)\n', "flash"),
 }  # fmt: skip

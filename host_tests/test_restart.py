@@ -431,3 +431,18 @@ def test_at_a_high_rate_a_restart_forgets_nothing_of_the_last_24_hours():
     assert all(new >= old for new, old in zip(rig.pump.ledger.day_ng(now), before))
     assert given.num >= before[0] * given.den
     assert rig.pump.windows._quarters.count >= 47
+
+
+@pytest.mark.req("R-ALM-8", "R-ALM-3")
+@pytest.mark.parametrize("newest_only", [False, True])
+@pytest.mark.parametrize("day_ng", [100_000, 1_500_000])
+def test_an_account_whose_newest_records_are_damaged_still_covers_what_was_made_and_says_so(day_ng, newest_only):
+    rig = PumpRig().take_over(flat(day_ng)).run()
+    rig.advance(20 * HOUR_MS)
+    files = sorted(name for name in rig.store.files if name.startswith("acct"))
+    for name in files[-1:] if newest_only else files:
+        rig.store.files[name] = bytes(len(rig.store.files[name]))
+    rig.cut_power(1000).connect()
+    assert authorised(rig) >= len(rig.edges())
+    assert int(rig.status()["res"][:-2]) <= 18_000_000 - len(rig.edges()) * 10
+    assert "MEMORY_FAULT" in rig.alarms() and rig.status()["state"] == "running"

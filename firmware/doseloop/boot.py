@@ -76,7 +76,7 @@ def _restore_account(pump, state):
 
 
 def _lost_steps(pump, replay):
-    """More of the account's newest records are damaged than a cut tears: its quarter hours are what is left, and this much may be missing."""
+    """More of the account's newest records are damaged than a cut tears: its quarter hours are left, and this much may be missing."""
     journal, program = pump.keeper.journal, pump.basal.program
     mark = journal.newest("marks")
     newer = mark is not None and (not replay.sample or mark[2] > replay.sample[2])

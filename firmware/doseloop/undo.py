@@ -37,23 +37,22 @@ def keep(pump, act, *given):
 
 
 def _remember(pump):
-    """[(part, its attributes)] of all that a command may change; what was stepped is the engine's, and is booked anew."""
+    """[(part, values of its attributes in their order)] of all that a command may change.
+
+    What was stepped meanwhile is the engine's, and is booked anew.
+    """
     parts = [pump, pump.clock, pump.therapy, pump.line, pump.reservoir, pump.deliveries, pump.basal, pump.ledger, pump.windows]
     parts += [inner for part in parts for inner in part.__dict__.values() if isinstance(inner, _INNER)]
-    return [(part, _attributes(part)) for part in parts + pump.alarms.parts()]
+    return [(part, [_copy(value) for value in part.__dict__.values()]) for part in parts + pump.alarms.parts()]
 
 
-def _attributes(part):
-    kept = dict(part.__dict__)
-    for name, value in kept.items():
-        if type(value) in (list, dict):
-            kept[name] = type(value)(value)
-    return kept
+def _copy(value):
+    return type(value)(value) if type(value) in (list, dict) else value
 
 
 def _undo(pump, before):
-    for part, attributes in before:
-        for name, value in attributes.items():
+    for part, values in before:
+        for name, value in zip(list(part.__dict__), values):
             setattr(part, name, value)
     pump.keeper.forget()
     pump.settle()

@@ -46,7 +46,10 @@ def attempt(fault: Fault, rate: Rate, seed: int) -> Finding:
         try:
             return run(fault, rate, seed, Path(work))
         except (BenchError, LeaseError) as error:
-            return Finding(fault.name, rate.name, seed, fault.limit(rate), wrong=[f"the bench could not go on: {error}"])
+            console = Path(work, "firmware.log")
+            said = console.read_text("utf-8", "replace")[-1000:].strip() if console.exists() else ""
+            text = f"the bench could not go on: {error}" + (f"\n  the pump's console: {said}" if said else "")
+            return Finding(fault.name, rate.name, seed, fault.limit(rate), wrong=[text])
 
 
 def wanted(words: list[str], rates: list[str]) -> list[tuple[Fault, Rate, int]]:

@@ -57,7 +57,11 @@ def show(totals: Totals, lines: Lines, took_s: float) -> None:
     print(f"  heap held once garbage is gone (a hook tells it: tools/micropython/besieged.py): first {heap[0]:,}, last {heap[-1]:,} bytes,")
     twins = f"{heap[0] - more[0]:,} and {heap[-1] - more[-1]:,}"
     print(f"    of a twin without hostile lines {twins}: grown by {more[-1] - more[0]:,} for the lines")
-    print(f"  written to the flash by 200 lines that nobody signed: at most {totals.flash:,} bytes (the log of wrong codes)")
+    records, files = totals.records, totals.files
+    print(f"  written to the flash by 200 lines that nobody signed: at most {records} records, {files} files (the log of wrong codes)")
+    records, files = totals.stop_written
+    print(f"  STOPs among hostile lines at the end: {totals.stops:,}, all obeyed, no step after the first until RUN;")
+    print(f"    written by some 40 of them in a row: at most {records} records, {files} files")
 
 
 def main() -> int:

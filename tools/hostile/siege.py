@@ -4,6 +4,9 @@ At one virtual instant, in the session of the rightful host and with its role op
 nothing put into the step engine, the answers that are due and no others, and after them every status reads as before. Then minutes pass:
 the rotor has turned as that of a twin that heard no hostile line, no more heap is held than by that twin, and the rightful host opens a
 session, its role, and is obeyed.
+
+Lines that order STOP are left out of that, for they are to be obeyed. They come at the end, among hostile lines: the pump stops with the
+first and makes no step after it, whatever else comes, until the rightful host says RUN; and said again and again they wear no flash.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 
 from hil import auth
 from hil.errors import BenchError
@@ -30,6 +34,7 @@ from tools.hostile.lines import Heard, Lines, sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIEGED = ROOT / "tools" / "micropython" / "besieged.py"
+HEAP_MARK, RECORDS_MARK, FILES_MARK = 1, 2, 3  # of besieged.py
 KEYS = {role: hashlib.sha256(f"besieged {role}".encode()).digest() for role in auth.ROLES}
 AT_ONCE = 4  # answers that the pump keeps for a host that reads slowly
 ROUND = 200  # lines at one instant: the role that is open at first is closed by the third wrong code, or by a HELLO
@@ -37,7 +42,10 @@ REST_MS = 300_000  # then so much time passes: longer than wrong codes make AUTH
 PIECES = 7
 PIECE_MS = 10_000  # between the pieces of the host's slow frame
 HEAP_SLACK = 6_000  # bytes: what the last lines left
-FLASH_SLACK = 64 * 12  # bytes a round: the log of wrong codes, at 1, 2, 4, 8, ...
+RECORDS_SLACK, FILES_SLACK = 12, 0  # written a round: the log of wrong codes, at 1, 2, 4, 8, ...
+STOP_ROUNDS, STOP_SHARE = 3, 5  # each fifth line or so is a STOP
+STOP_RECORDS, STOP_FILES = 20, 4  # that round: the log of STOPs at 1, 2, 4, 8, ...; what stopping itself saves, in two copies each
+STOPS = ("STOP", "stop", "Stop now x=1", ">%04d STOP", ">%04d STOP sess=%s", ">%04d STOP sess=%s mac=0123456789ABCDEF", ">0000 STOP y=2")
 KEPT_CHUNKS = 50
 WRITE_BYTES = 1024
 PATIENCE = 60  # receives
@@ -59,6 +67,8 @@ class Totals:
     due: int = 0
     answers: int = 0
     left_out: int = 0  # lines that were orders to STOP: those are obeyed
+    stops: int = 0  # orders to STOP among hostile lines, at the end
+    stop_written: tuple[int, int] = (0, 0)  # records and files, at most, in a round of those
     rounds: int = 0  # after each: every status as before, and a rightful session obeyed
     resets: int = 0
     strange_steps: int = 0
@@ -67,7 +77,8 @@ class Totals:
     more_heap: list[int] = field(default_factory=list)  # than the twin holds
     virtual_s: float = 0.0
     longest_s: float = 0.0
-    flash: int = 0
+    records: int = 0  # written by a round, at most
+    files: int = 0
 
 
 class Siege:
@@ -92,6 +103,10 @@ class Siege:
         self._seen: dict[str, str] = {}
         self._queued = 0
         self._heap = (0, 0)  # told last, the twin's too
+        self._written = (0, 0)  # records and files, since its start
+        self._heaps: list[int] = []  # told since they were looked at
+        self._stopping = False
+        self._random = Random(seed)
 
     def verbs(self) -> list[tuple[str, list[str]]]:
         """Verb and names of its fields, `?` for those that may be left out, as the pump tells them."""
@@ -106,6 +121,8 @@ class Siege:
             self._round(min(ROUND, count - before), lines)
             told(self.totals.lines - before)
         self._authentic(True)
+        for _ in range(STOP_ROUNDS):
+            self._stop_round(lines)
         if not self.totals.heap:
             raise Broken("the firmware never told its heap: too few lines")
         return self.totals
@@ -121,7 +138,7 @@ class Siege:
         self._link.open_role(auth.ROLES[self.totals.rounds % 2])
         self._note_session()
         engine = self.target.rig.engine
-        self._queued, flash = engine.queued, self._flash()
+        self._queued, written = engine.queued, self._flash()
         for _ in range(count):
             self._line(lines.next())
         self._chunk()
@@ -129,19 +146,61 @@ class Siege:
         changed = {name: (self._seen[name], now.get(name)) for name in self._seen if self._seen[name] != now.get(name)}
         if changed:
             raise Broken(f"the pump's state changed: {changed}")
-        grown = self._flash() - flash
-        if grown > FLASH_SLACK:
-            raise Broken(f"{grown} bytes were written to the flash by {count} lines that nobody signed")
-        self.totals.flash = max(self.totals.flash, grown)
+        records, files = self._wear(written, RECORDS_SLACK, FILES_SLACK, f"{count} lines that nobody signed")
+        self.totals.records, self.totals.files = max(self.totals.records, records), max(self.totals.files, files)
         self.totals.rounds += 1
         self._look_at_heap()
         self._authentic(self.totals.rounds % 50 == 0)
 
+    def _stop_round(self, lines: Lines) -> None:
+        """STOPs among hostile lines; then time passes, and the rightful host says RUN."""
+        self._link.hello()
+        self._link.open_role(auth.OPERATOR)
+        self._note_session()
+        engine, written, stops = self.target.rig.engine, self._flash(), 0
+        self._stopping, self._queued = True, -1
+        for number in range(ROUND):
+            is_stop = self._random.randrange(STOP_SHARE) == 0 or number == ROUND // STOP_SHARE
+            stops += is_stop
+            self._line(self._stop_line() if is_stop else lines.next())
+            if is_stop and self._queued < 0:
+                self._chunk()
+                self._queued = engine.queued
+        self._chunk()
+        self._stopping = False
+        made = engine.total
+        self.target.advance_to(self.target.now_ms() + REST_MS)
+        self._link.hello()
+        state = self._link.ask("STAT?")["state"]
+        if state != "stopped" or engine.total != made:
+            raise Broken(f"after {stops} STOPs among hostile lines it is {state}, and made {engine.total - made} steps")
+        most = self._wear(written, STOP_RECORDS, STOP_FILES, f"{stops} STOPs among {ROUND - stops} hostile lines")
+        self.totals.stops += stops
+        self.totals.stop_written = max(self.totals.stop_written, most)
+        self._link.open_role(auth.OPERATOR)
+        self._link.command("RUN")
+        self.target.advance_to(self.target.now_ms() + REST_MS)
+        if engine.total == made:
+            raise Broken("the rightful host said RUN, and no step was made")
+
+    def _stop_line(self) -> bytes:
+        form = self._random.choice(STOPS)
+        text = form % (self._free_number(), self.heard.sess)[: form.count("%")] if "%" in form else form
+        return sealed(text.encode()) if text.startswith(">") else text.encode() + b"\n"
+
+    def _wear(self, before: tuple[int, int], most_records: int, most_files: int, by: str) -> tuple[int, int]:
+        """Records and files that were written since."""
+        now = self._flash()
+        records, files = now[0] - before[0], now[1] - before[1]
+        if records > most_records or files > most_files:
+            raise Broken(f"{records} records and {files} files were written to the flash by {by}")
+        return records, files
+
     def _line(self, data: bytes) -> None:
         trial = replace(self._reader)
         due = trial.feed(data)
-        self.totals.lines += 1
-        if due.stops:
+        self.totals.lines += not self._stopping
+        if due.stops and not self._stopping:
             self.totals.left_out += 1
             return
         if len(self._due) + len(due.answers) > AT_ONCE and not self._reader.kept:
@@ -167,7 +226,8 @@ class Siege:
         began = time.monotonic()
         heard = self._exchange(data, b"<%04d " % number)
         self.totals.longest_s = max(self.totals.longest_s, time.monotonic() - began)
-        kinds = "".join(self._kind(line) for line in heard.splitlines() if line)
+        events = b"!" if self._stopping else b"\n"  # that it stops is told as one
+        kinds = "".join(self._kind(line) for line in heard.splitlines() if line and not line.startswith(events))
         self.totals.due += len(due)
         self.totals.answers += kinds.count(FRAME) + min(due.count(TYPED), kinds.count(TYPED))
         lockstep = self.target.lockstep
@@ -175,7 +235,7 @@ class Siege:
             self.totals.resets += 1
             console = (self.target.work / "firmware.log").read_text("utf-8", "replace")
             raise Broken(f"the pump restarted; its console says:\n{console[-1500:]}")
-        if self.target.rig.engine.queued != self._queued:
+        if self._queued >= 0 and self.target.rig.engine.queued != self._queued:
             self.totals.strange_steps += abs(self.target.rig.engine.queued - self._queued)
             raise Broken(f"{self.target.rig.engine.queued - self._queued} steps were ordered that no program has")
         if len(due) <= AT_ONCE + 1 and not are_answered(due, kinds):  # more at once than it keeps for a slow host may be dropped
@@ -263,8 +323,9 @@ class Siege:
 
     def _look_at_heap(self) -> None:
         """What is held grows with the hours that the pump remembers, so it is compared with the twin's."""
-        ours, twins = (_least_mark(target) or last for target, last in zip((self.target, self._twin), self._heap, strict=True))
-        self._heap = ours, twins
+        self._read_marks()
+        ours, twins = min(self._heaps, default=self._heap[0]), _least_mark(self._twin) or self._heap[1]
+        self._heaps, self._heap = [], (ours, twins)
         if not (ours and twins):
             return
         totals = self.totals
@@ -276,16 +337,28 @@ class Siege:
                 f" from {totals.more_heap[0]} to {totals.more_heap[-1]} more than that of a pump without them"
             )
 
-    def _flash(self) -> int:
-        return sum(path.stat().st_size for path in (self.target.work / "flash").iterdir())
+    def _flash(self) -> tuple[int, int]:
+        """Records and files written since its start, as it tells before it sleeps."""
+        self._read_marks()
+        return self._written
+
+    def _read_marks(self) -> None:
+        marks = _marks_of(self.target)
+        self._heaps += [value for mark, value in marks if mark == HEAP_MARK]
+        records, files = ([value for mark, value in marks if mark == number] for number in (RECORDS_MARK, FILES_MARK))
+        self._written = max([self._written[0], *records]), max([self._written[1], *files])
+
+
+def _marks_of(target: UnixTarget) -> list[tuple[int, int]]:
+    """(number, value) of what was told since this was asked last."""
+    marks = [(mark[1], mark[2]) for mark in target.lockstep.marks]
+    target.lockstep.marks.clear()
+    return marks
 
 
 def _least_mark(target: UnixTarget) -> int:
     """The least heap that it told since this was asked last, 0 if it told none."""
-    marks = target.lockstep.marks
-    least = min((mark[2] for mark in marks), default=0)
-    marks.clear()
-    return least
+    return min((value for mark, value in _marks_of(target) if mark == HEAP_MARK), default=0)
 
 
 def _begin(scenario: Scenario, seed: int, script: Path) -> tuple[UnixTarget, Link]:

@@ -11,9 +11,9 @@ FIRMWARE = os.getenv("DOSELOOP_FIRMWARE") or __file__.rsplit("/", 1)[0] + "/../.
 sys.path.insert(0, FIRMWARE)
 
 import hal_unix  # noqa: E402 - after the path is set
+from doseloop import store  # noqa: E402
 from doseloop.controller import Controller  # noqa: E402
 from doseloop.hal import BOOT_WATCHDOG  # noqa: E402
-from doseloop import store  # noqa: E402
 from doseloop.store import FileStore  # noqa: E402
 
 FLASH_FULL, FLASH_ONE_COPY, FLASH_DEAD, RAM_PROGRAM, RAM_PLAN, RAM_BOARD, CODE, READ_ONCE, ACCOUNT = [
