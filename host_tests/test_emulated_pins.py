@@ -82,7 +82,7 @@ def gaps(sounds):
     return [later[0] - (sound[0] + sound[1]) for sound, later in pairwise(sounds)]
 
 
-@pytest.mark.req("R-ALM-1")
+@pytest.mark.req("R-ALM-10")
 @pytest.mark.parametrize("priority, ms", [("HIGH", 7_200), ("MEDIUM", 8_600), ("LOW", 16_500)])
 def test_the_buzzers_pin_has_the_bursts_of_the_standard_and_the_lamp_its_flashes(pins, priority, ms):
     row, pulses, pulse_ms, gap_ms, pause_ms = BURSTS[priority]
@@ -110,7 +110,7 @@ def test_the_buzzers_pin_has_the_bursts_of_the_standard_and_the_lamp_its_flashes
     assert not any(on for _, on in pins.changes[other.pop()])
 
 
-@pytest.mark.req("R-ALM-1")
+@pytest.mark.req("R-ALM-10")
 def test_the_tone_lies_between_150_and_1000_hz(pins):
     edges = deque(maxlen=500)
     pins.listen("buzzer_pin", edges)

@@ -50,8 +50,8 @@ TABLE = (
 )
 
 # By priority: light, its ms on and off, and the burst: ms of sound, ms of silence, ... again and again while it sounds.
-# Shapes of IEC 60601-1-8: HIGH a group of 5 twice at 2 Hz red, MEDIUM 3 at 0.5 Hz yellow, LOW one, steady. A burst fits a test's 2 s; whole slices of 25 ms,
-# by which hal_common.py plays it: a gap of 80 would be 100 and more.
+# Shapes of IEC 60601-1-8: HIGH a group of 5 twice at 2 Hz red, MEDIUM 3 at 0.5 Hz yellow, LOW one, steady. A burst fits a test's 2 s.
+# Times are whole slices of 25 ms, by which hal_common.py plays them: a gap of 80 would be 100 and more.
 SIGNALS = (
     ("", 0, 0, ()),
     ("yellow", 1, 0, (200, 16_000)),
