@@ -110,6 +110,14 @@ def test_both_curves_stand_on_page_and_paper_with_s_the_word_of_evidence_and_une
     assert f'name="uncertainty_down" value="{uneven.uncertainty_down!r}"' in (tmp_path / "junit.xml").read_text()
 
 
+def test_both_extremes_of_a_window_stand_in_one_row_and_not_also_among_the_measurements(scenario: Scenario, tmp_path: Path) -> None:
+    found = taken(flow(), scenario)
+    assert [row.window_s / 60 for row in found.windows] == [30, 60, 150, 330, 570, 930]
+    assert page(found).count("30 min windows") == 0 and page(found).count("overall error A, S = 30 min") == 1
+    result.write_json(found, tmp_path / "result.json")
+    assert (tmp_path / "result.json").read_text().count("Ep(max)") == 6  # programs read them there, each with its limits
+
+
 def test_points_below_the_balances_noise_floor_are_grey_and_not_judged(scenario: Scenario) -> None:
     quiet, noisy = taken(flow(), scenario), taken(flow(), scenario, 5e-4)
     for chart in noisy.charts:
@@ -117,7 +125,7 @@ def test_points_below_the_balances_noise_floor_are_grey_and_not_judged(scenario:
     assert GREY not in "".join(chart.svg(WIDE) for chart in quiet.charts)
     first = next(m for m in noisy.measurements if "30 min windows" in m.name)
     assert (first.low, first.high, first.verdict) == (None, None, "noted") and "below the noise floor" in first.why
-    assert "below the noise floor" in page(noisy)
+    assert "below the noise floor" in page(noisy) and 'class="grey"' in page(noisy) and 'class="grey"' not in page(quiet)
 
 
 @settings(max_examples=20, deadline=None)
