@@ -49,15 +49,16 @@ class Witness:
 def take(result: Result, scenario: Scenario, recorder: Recorder, weighing: Weighing | None) -> None:
     """Fill the result's charts and figures, or say why there are none."""
     try:
-        witness = _witness(result, scenario, weighing)
+        witness = _witness(recorder.seen, scenario, weighing)
         steady = [_on_grid(part, scenario.setup.sample_ms) for part in _stretches(recorder.seen, witness)]
         _fill(result, [flow for part in steady for flow in _even(part)], scenario, witness)
     except BenchError as error:
         result.flow_note = f"No flow accuracy: {error}."
 
 
-def _witness(result: Result, scenario: Scenario, weighing: Weighing | None) -> Witness:
-    if weighing is not None and not (result.balance_lost and result.balance_nl is None and len(result.samples) <= FEWEST_SAMPLES):
+def _witness(seen: list[Seen], scenario: Scenario, weighing: Weighing | None) -> Witness:
+    """The balance, unless there is none or it was gone before it said enough."""
+    if weighing is not None and sum(row.mass_g is not None for row in seen) > FEWEST_SAMPLES:
         conditions = Conditions(temperature_c=scenario.rig.temperature_c)
         return Witness("the balance", measure(weighing.blank_log()), conditions, Limits(overall=scenario.limits.balance_percent), True)
     noise = Noise(_count_g(scenario.rig) / sqrt(12), 0.0, _count_g(scenario.rig))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil import compare, result, run_flow
+from hil import cli, compare, result, run_flow, run_folder
 from hil.chart import NARROW, WIDE
 from hil.instruments import Reading
 from hil.metrology.pictures import GREY
@@ -186,6 +186,12 @@ def test_without_a_balance_the_motion_witness_says_it_and_its_count_is_the_noise
     assert "by the motion witness" in found.charts[0].caption and "By the motion witness" in found.flow_note
 
 
+def test_a_balance_that_was_gone_at_once_leaves_the_word_to_the_motion_witness(scenario: Scenario) -> None:
+    gone = [replace(row, mass_g=row.mass_g if i < 3 else None) for i, row in enumerate(flow(0.001))]
+    found = taken(gone, scenario)
+    assert found.flow_note.startswith("By the motion witness, over the 1 d 00:00:00")
+
+
 def test_a_witness_of_too_few_counts_is_left_out_with_the_reason(scenario: Scenario) -> None:
     coarse = replace(scenario, rig=replace(scenario.rig, encoder_counts_per_turn=4, rollers=3200))
     found = taken(flow(weighed=False), coarse, None)
@@ -207,3 +213,52 @@ def test_a_difference_is_held_against_the_uncertainties_of_the_sides_that_face_e
         assert any("beyond uncertainty" in row.change for row in compare.of_results(*pair).rows)
     b.measurements = [replace(high, uncertainty_down=1.5)]
     assert any("within uncertainty" in row.change for row in compare.of_results(a, b).rows)
+
+
+STORY = """
+title = "Two hours and then trouble"
+story = "What is done to the pump is no flow of its own."
+program = { name = "f", conc = "500 mcg/mL", flat = "350 mcg/day" }
+setup = { sample = "1 min" }
+[limits]
+witness_percent = 90.0
+balance_percent = 90.0
+[history]
+population = "spinal"
+birth = "1980-05-01"
+phase = "maintenance"
+screen = "50 mcg"
+increase_ago = "30 d"
+[[timeline]]
+advance = "2 h"
+[[timeline]]
+check = { stat = { state = "running" } }
+TROUBLE
+"""
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        '[[timeline]]\nfault = "motor_slips"\nwith = { percent = 50 }\n[[timeline]]\nadvance = "3 h"\n',
+        '[[timeline]]\ncommand = "STOP"\n[[timeline]]\nadvance = "3 h"\n',
+        '[[timeline]]\ncommand = "STOP"\n[[timeline]]\ncommand = "RUN"\n[[timeline]]\nadvance = "100 min"\n',
+        '[[timeline]]\npower_cut = { outage = "1 min", clock = "kept" }\n[[timeline]]\nadvance = "100 min"\n',
+    ],
+)
+def test_a_run_tells_the_flow_of_the_stretch_in_which_nothing_was_done_to_the_pump(tmp_path: Path, trouble: str) -> None:
+    path = tmp_path / "trouble.toml"
+    path.write_text(STORY.replace("TROUBLE", trouble))
+    cli.main(["run", str(path), "--out", str(tmp_path / "out"), "--quiet"])
+    found = run_folder.read(tmp_path / "out")
+    assert found.flow_note == "By the balance, over the 02:00:00 from the first RUN, in which nothing but time passed."
+    overall = next(m for m in found.measurements if "overall error A, S = 8 min" in m.name)
+    assert overall.value is not None and overall.uncertainty is not None and abs(overall.value) < overall.uncertainty + 0.2
+
+
+def test_what_is_only_asked_or_is_refused_is_nothing_done_to_the_pump(tmp_path: Path) -> None:
+    path = tmp_path / "asked.toml"
+    refused = '[[timeline]]\ncommand = "DOSE:BOLUS"\nfields = { volume = "10000nl", path = "cap" }\nexpect = "CATHETER_PORT"\n'
+    path.write_text(STORY.replace("TROUBLE", f'[[timeline]]\ncommand = "SELF?"\n{refused}[[timeline]]\nadvance = "1 h"\n'))
+    cli.main(["run", str(path), "--out", str(tmp_path / "out"), "--quiet"])
+    assert run_folder.read(tmp_path / "out").flow_note.startswith("By the balance, over the 03:00:00 from the first RUN")
