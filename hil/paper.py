@@ -41,7 +41,10 @@ def document(result: Result) -> bytes:
     if result.flow_note:
         paper.heading(f"Flow accuracy ({result.evidence})")
         paper.say(result.flow_note, 8.5)
-    for chart in (*result.charts, *charts.of_run(result)):
+    for chart in result.charts:
+        paper.chart(chart)
+    _windows(paper, result)
+    for chart in charts.of_run(result):
         paper.chart(chart)
     _alarms(paper, result)
     for chart in charts.of_drug(result):
@@ -164,12 +167,24 @@ def _measurements(paper: _Paper, result: Result) -> None:
     if not result.measurements:
         return
     paper.heading(f"Measurements ({result.evidence})")
-    said = [
-        (report.uncertainty_text(m), limits_text(m), report.margin_text(m), m.missing or m.why, report.mark(m)) for m in result.measurements
-    ]
-    rows = [(m.name, shown(m.value), m.unit, *more) for m, more in zip(result.measurements, said, strict=True)]
+    figures = report.measured(result)
+    said = [(report.uncertainty_text(m), limits_text(m), report.margin_text(m), m.missing or m.why, report.mark(m)) for m in figures]
+    rows = [(m.name, shown(m.value), m.unit, *more) for m, more in zip(figures, said, strict=True)]
     head = ("figure", "value", "unit", "unc., k = 2", "allowed", "margin", "source of the limit", "verdict")
     paper.grid((38, 19, 11, 22, 27, 16, 36, 21), head, rows, right=(1, 3, 5))
+
+
+def _windows(paper: _Paper, result: Result) -> None:
+    """The trumpet's figures, both extremes of a length in one row."""
+    if not result.windows:
+        return
+    rows = []
+    for row in result.windows:
+        both = [(shown(m.value), report.uncertainty_text(m), report.mark(m)) for m in (row.high, row.low)]
+        rows.append((f"{row.window_s / 60:.4g}", *both[0], *both[1], f"{limits_text(row.high)}, {row.high.why}"))
+    head = ("P, min", "Ep(max), %", "unc., k = 2", "", "Ep(min), %", "unc., k = 2", "", "allowed, %")
+    paper.ln(1)
+    paper.grid((14, 19, 28, 19, 19, 28, 19, 32), head, rows, right=(0, 1, 4))
 
 
 def _alarms(paper: _Paper, result: Result) -> None:

@@ -53,6 +53,8 @@ def page(result: Result) -> str:
     return environment().get_template("report.html.j2").render(
         r=result,
         tiles=tiles(result),
+        measured=measured(result),
+        windows=result.windows,
         flow=pictures(result.charts),
         run=pictures(charts.of_run(result)),
         alarms=pictures([charts.alarms(result)] if result.alarms else []),
@@ -85,6 +87,12 @@ def tiles(result: Result) -> list[Tile]:
     for name, value in (("ledger", result.authorised_nl), ("motion witness", result.witnessed_nl), ("balance", result.balance_nl)):
         found.append(Tile(name, microlitres(value), _deviation(value, result.expected_nl)))
     return found
+
+
+def measured(result: Result) -> list[Measurement]:
+    """Without those that stand in the trumpet's own table."""
+    own = [id(m) for row in result.windows for m in (row.high, row.low)]
+    return [m for m in result.measurements if id(m) not in own]
 
 
 def microlitres(value_nl: float | None) -> str:

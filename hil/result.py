@@ -23,7 +23,7 @@ MARGINAL = "marginal"  # the limit lies within the uncertainty
 NOT_MEASURED = "not measured"
 UNUSABLE = "unusable"
 EXIT = {PASSED: 0, FAILED: 1, UNUSABLE: 2}
-LEFT_OUT = ("samples", "measurements", "step_errors", "tips", "csf", "charts")  # of result.json; the samples are in the CSV
+LEFT_OUT = ("samples", "measurements", "step_errors", "tips", "csf", "charts", "windows")  # of result.json; the samples are in the CSV
 NOT_XML = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd]")
 
 
@@ -76,6 +76,15 @@ class Measurement:
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "margin": self.margin, "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class WindowRow:
+    """One length of window of a trumpet curve; a report shows both extremes in one row."""
+
+    window_s: float
+    high: Measurement
+    low: Measurement
 
 
 @dataclass(frozen=True)
@@ -155,6 +164,7 @@ class Result:
     tips: list[TipCurve] = field(default_factory=list)  # one for each change of concentration
     csf: CsfCurve | None = None  # the model of the spinal fluid
     warnings: list[str] = field(default_factory=list)  # what the verdict does not rest on and a reader must know
+    windows: list[WindowRow] = field(default_factory=list)  # of the trumpet; its figures are measurements like any other
     flow_note: str = ""  # over which time, and by whom, or why there is none
     charts: list[Chart] = field(default_factory=list)  # figures of other parts (flow accuracy), shown after the measurements
 

@@ -18,14 +18,13 @@ from hil.errors import BenchError
 from hil.metrology import pictures
 from hil.metrology.analysis import FEWEST_SAMPLES
 from hil.metrology.blank import Blank, Noise, measure
-from hil.metrology.figure import Figure
 from hil.metrology.flow import PACKET_GOAL_S, STARTUP_S, Flow, FlowResult, Limits, Protocol
 from hil.metrology.masslog import Floats, MassLog, clean
 from hil.metrology.volume import Conditions
 from hil.plant.config import RigConfig
 from hil.quantity import span_text
 from hil.recorder import Recorder, Seen
-from hil.result import Result
+from hil.result import Result, WindowRow
 from hil.scenario import Scenario
 from hil.weighing import Weighing
 
@@ -50,15 +49,16 @@ class Witness:
 def take(result: Result, scenario: Scenario, recorder: Recorder, weighing: Weighing | None) -> None:
     """Fill the result's charts and figures, or say why there are none."""
     try:
-        witness = _witness(result, scenario, weighing)
+        witness = _witness(recorder.seen, scenario, weighing)
         steady = [_on_grid(part, scenario.setup.sample_ms) for part in _stretches(recorder.seen, witness)]
         _fill(result, [flow for part in steady for flow in _even(part)], scenario, witness)
     except BenchError as error:
         result.flow_note = f"No flow accuracy: {error}."
 
 
-def _witness(result: Result, scenario: Scenario, weighing: Weighing | None) -> Witness:
-    if weighing is not None and not (result.balance_lost and result.balance_nl is None and len(result.samples) <= FEWEST_SAMPLES):
+def _witness(seen: list[Seen], scenario: Scenario, weighing: Weighing | None) -> Witness:
+    """The balance, unless there is none or it was gone before it said enough."""
+    if weighing is not None and sum(row.mass_g is not None for row in seen) > FEWEST_SAMPLES:
         conditions = Conditions(temperature_c=scenario.rig.temperature_c)
         return Witness("the balance", measure(weighing.blank_log()), conditions, Limits(overall=scenario.limits.balance_percent), True)
     noise = Noise(_count_g(scenario.rig) / sqrt(12), 0.0, _count_g(scenario.rig))
@@ -128,16 +128,13 @@ def _fill(result: Result, flows: list[list[Seen]], scenario: Scenario, witness: 
     judged = _judged(longest, sample_s, scenario, witness)
     if not witness.weighs and all(point.floor for point in judged.trumpet):
         raise BenchError("without a balance there is the motion witness, and one count of it is more than a third of every limit")
-    result.measurements += [figure.measurement() for figure in _told(judged)]
+    result.windows = [WindowRow(p.window_s, p.high.measurement(), p.low.measurement()) for p in judged.trumpet if p.high.value is not None]
+    result.measurements += [judged.overall.measurement(), *(m for row in result.windows for m in (row.high, row.low))]
     started, why = _startup(flows, sample_s, scenario, witness, result.evidence)
     result.charts += [*started, pictures.trumpet_chart(judged, result.evidence, witness.name)]
     begun = f"{span_text(round(longest[0].t_s * 1000))} after the {result.since}" if longest[0].t_s else f"the {result.since}"
     span = span_text(round((longest[-1].t_s - longest[0].t_s) * 1000))
     result.flow_note = f"By {witness.name}, over the {span} from {begun}, in which nothing but time passed.{why}"
-
-
-def _told(flow: FlowResult) -> list[Figure]:
-    return [figure for figure in flow.figures if not figure.missing]
 
 
 def _judged(rows: list[Seen], sample_s: float, scenario: Scenario, witness: Witness) -> FlowResult:

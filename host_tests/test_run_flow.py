@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil import compare, result, run_flow
+from hil import cli, compare, result, run_flow, run_folder
 from hil.chart import NARROW, WIDE
 from hil.instruments import Reading
 from hil.metrology.pictures import GREY
@@ -110,6 +110,14 @@ def test_both_curves_stand_on_page_and_paper_with_s_the_word_of_evidence_and_une
     assert f'name="uncertainty_down" value="{uneven.uncertainty_down!r}"' in (tmp_path / "junit.xml").read_text()
 
 
+def test_both_extremes_of_a_window_stand_in_one_row_and_not_also_among_the_measurements(scenario: Scenario, tmp_path: Path) -> None:
+    found = taken(flow(), scenario)
+    assert [row.window_s / 60 for row in found.windows] == [30, 60, 150, 330, 570, 930]
+    assert page(found).count("30 min windows") == 0 and page(found).count("overall error A, S = 30 min") == 1
+    result.write_json(found, tmp_path / "result.json")
+    assert (tmp_path / "result.json").read_text().count("Ep(max)") == 6  # programs read them there, each with its limits
+
+
 def test_points_below_the_balances_noise_floor_are_grey_and_not_judged(scenario: Scenario) -> None:
     quiet, noisy = taken(flow(), scenario), taken(flow(), scenario, 5e-4)
     for chart in noisy.charts:
@@ -117,7 +125,7 @@ def test_points_below_the_balances_noise_floor_are_grey_and_not_judged(scenario:
     assert GREY not in "".join(chart.svg(WIDE) for chart in quiet.charts)
     first = next(m for m in noisy.measurements if "30 min windows" in m.name)
     assert (first.low, first.high, first.verdict) == (None, None, "noted") and "below the noise floor" in first.why
-    assert "below the noise floor" in page(noisy)
+    assert "below the noise floor" in page(noisy) and 'class="grey"' in page(noisy) and 'class="grey"' not in page(quiet)
 
 
 @settings(max_examples=20, deadline=None)
@@ -178,6 +186,12 @@ def test_without_a_balance_the_motion_witness_says_it_and_its_count_is_the_noise
     assert "by the motion witness" in found.charts[0].caption and "By the motion witness" in found.flow_note
 
 
+def test_a_balance_that_was_gone_at_once_leaves_the_word_to_the_motion_witness(scenario: Scenario) -> None:
+    gone = [replace(row, mass_g=row.mass_g if i < 3 else None) for i, row in enumerate(flow(0.001))]
+    found = taken(gone, scenario)
+    assert found.flow_note.startswith("By the motion witness, over the 1 d 00:00:00")
+
+
 def test_a_witness_of_too_few_counts_is_left_out_with_the_reason(scenario: Scenario) -> None:
     coarse = replace(scenario, rig=replace(scenario.rig, encoder_counts_per_turn=4, rollers=3200))
     found = taken(flow(weighed=False), coarse, None)
@@ -199,3 +213,52 @@ def test_a_difference_is_held_against_the_uncertainties_of_the_sides_that_face_e
         assert any("beyond uncertainty" in row.change for row in compare.of_results(*pair).rows)
     b.measurements = [replace(high, uncertainty_down=1.5)]
     assert any("within uncertainty" in row.change for row in compare.of_results(a, b).rows)
+
+
+STORY = """
+title = "Two hours and then trouble"
+story = "What is done to the pump is no flow of its own."
+program = { name = "f", conc = "500 mcg/mL", flat = "350 mcg/day" }
+setup = { sample = "1 min" }
+[limits]
+witness_percent = 90.0
+balance_percent = 90.0
+[history]
+population = "spinal"
+birth = "1980-05-01"
+phase = "maintenance"
+screen = "50 mcg"
+increase_ago = "30 d"
+[[timeline]]
+advance = "2 h"
+[[timeline]]
+check = { stat = { state = "running" } }
+TROUBLE
+"""
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        '[[timeline]]\nfault = "motor_slips"\nwith = { percent = 50 }\n[[timeline]]\nadvance = "3 h"\n',
+        '[[timeline]]\ncommand = "STOP"\n[[timeline]]\nadvance = "3 h"\n',
+        '[[timeline]]\ncommand = "STOP"\n[[timeline]]\ncommand = "RUN"\n[[timeline]]\nadvance = "100 min"\n',
+        '[[timeline]]\npower_cut = { outage = "1 min", clock = "kept" }\n[[timeline]]\nadvance = "100 min"\n',
+    ],
+)
+def test_a_run_tells_the_flow_of_the_stretch_in_which_nothing_was_done_to_the_pump(tmp_path: Path, trouble: str) -> None:
+    path = tmp_path / "trouble.toml"
+    path.write_text(STORY.replace("TROUBLE", trouble))
+    cli.main(["run", str(path), "--out", str(tmp_path / "out"), "--quiet"])
+    found = run_folder.read(tmp_path / "out")
+    assert found.flow_note == "By the balance, over the 02:00:00 from the first RUN, in which nothing but time passed."
+    overall = next(m for m in found.measurements if "overall error A, S = 8 min" in m.name)
+    assert overall.value is not None and overall.uncertainty is not None and abs(overall.value) < overall.uncertainty + 0.2
+
+
+def test_what_is_only_asked_or_is_refused_is_nothing_done_to_the_pump(tmp_path: Path) -> None:
+    path = tmp_path / "asked.toml"
+    refused = '[[timeline]]\ncommand = "DOSE:BOLUS"\nfields = { volume = "10000nl", path = "cap" }\nexpect = "CATHETER_PORT"\n'
+    path.write_text(STORY.replace("TROUBLE", f'[[timeline]]\ncommand = "SELF?"\n{refused}[[timeline]]\nadvance = "1 h"\n'))
+    cli.main(["run", str(path), "--out", str(tmp_path / "out"), "--quiet"])
+    assert run_folder.read(tmp_path / "out").flow_note.startswith("By the balance, over the 03:00:00 from the first RUN")

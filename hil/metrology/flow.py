@@ -182,7 +182,8 @@ class Flow:
     def _overall(self, t_s: Floats, volume_nl: Floats, limits: Limits, protocol: Protocol) -> Figure:
         """A = 100 (Q - r) / r over the analysis period."""
         name = f"{self.name}: overall error A, S = {protocol.sample_s / 60:.4g} min"
-        why = f"over {protocol.samples * protocol.sample_s / 3600:.3g} h; FACTS: peristaltic pumps are labelled +/-{limits.overall:g} %"
+        labelled = "; peristaltic pumps are labelled +/-5 %" if limits.overall == Limits.overall else ""
+        why = f"over {protocol.samples * protocol.sample_s / 3600:.3g} h{labelled}"
         if len(t_s) < 2 or t_s[-1] - t_s[0] < protocol.samples * protocol.sample_s / 2:
             return not_measured(name, "%", "less than half of the analysis period was weighed")
         asked_nl = float(np.diff(self._programmed(np.array([t_s[0], t_s[-1]])))[0])
