@@ -37,13 +37,13 @@ def keep(pump, act, *given):
 
 
 def _remember(pump):
-    """[(part, values of its attributes in their order)] of all that a command may change.
+    """[(part, names of its attributes, their values)] of all that a command may change; by name, as a dict keeps no order when it grows.
 
     What was stepped meanwhile is the engine's, and is booked anew.
     """
     parts = [pump, pump.clock, pump.therapy, pump.line, pump.reservoir, pump.deliveries, pump.basal, pump.ledger, pump.windows]
     parts += [inner for part in parts for inner in part.__dict__.values() if isinstance(inner, _INNER)]
-    return [(part, [_copy(value) for value in part.__dict__.values()]) for part in parts + pump.alarms.parts()]
+    return [(part, list(part.__dict__), [_copy(value) for value in part.__dict__.values()]) for part in parts + pump.alarms.parts()]
 
 
 def _copy(value):
@@ -51,8 +51,8 @@ def _copy(value):
 
 
 def _undo(pump, before):
-    for part, values in before:
-        for name, value in zip(list(part.__dict__), values):
+    for part, names, values in before:
+        for name, value in zip(names, values):
             setattr(part, name, value)
     pump.keeper.forget()
     pump.settle()
