@@ -95,11 +95,11 @@ def test_a_port_nobody_has_read_yet_says_ask_again_and_one_that_was_read_open_sa
     port = Port()
     with pytest.raises(Refusal) as unread:
         require_closed(port)
-    assert unread.value.text.endswith("not read closed for a second yet; ask again")
+    assert unread.value.code == "PORT_OPEN" and unread.value.text.endswith("not read closed for a second yet; ask again")
     port.check(0, True)
     with pytest.raises(Refusal) as read:
         require_closed(port)
-    assert read.value.text.endswith("reads open; close it, then ALAR:ACK id=PORT_OPEN")
+    assert read.value.code == "PORT_OPEN" and read.value.text.endswith("reads open; close it, then ALAR:ACK id=PORT_OPEN")
 
 
 @pytest.mark.req("R-CAP-1", "R-FIL-1")
