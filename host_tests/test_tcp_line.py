@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import threading
@@ -27,7 +28,7 @@ from hil.instruments import BalanceError, BalanceGone, MtSicsBalance, SimulatedB
 from hil.live.watcher import Watcher
 from hil.plant import Rig
 from hil.targets.process import PtyPair
-from hil.tcp_line import TcpLine
+from hil.tcp_line import Bridge, TcpLine
 
 URL = r"pump: (rfc2217://127\.0\.0\.1:\d+)"
 BALANCE_URL = r"balance: (rfc2217://127\.0\.0\.1:\d+)"
@@ -85,15 +86,36 @@ def test_any_bytes_go_through_unchanged_both_ways(line: tuple[PtyPair, TcpLine])
     client.close()
 
 
-def test_more_than_all_buffers_hold_is_kept_back_and_not_lost(line: tuple[PtyPair, TcpLine]) -> None:
-    pty, offered = line
-    client = opened(offered.url)
-    data = bytes(n * 7 % 251 for n in range(3 * tcp_line.MOST_WAITING))
-    sender = threading.Thread(target=client.write, args=(data,), daemon=True)
-    sender.start()
-    assert read_all(pty.master, len(data)) == data
-    sender.join(PATIENCE_S)
-    client.close()
+def test_what_the_pump_does_not_take_is_kept_back_and_not_lost() -> None:
+    """Nobody reads at first: the bridge takes no more than it may keep, the rest waits with the client."""
+    ours, theirs = _tcp_pair()
+    pty = PtyPair()
+    port = open_serial(pty.path)
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as server:
+        wake, waker = os.pipe()
+        bridge = Bridge(ours, port)
+        data = bytes(n * 7 % 251 for n in range(3 * tcp_line.MOST_WAITING))
+        sender = threading.Thread(target=theirs.sendall, args=(data,), daemon=True)
+        sender.start()
+        while len(bridge._to_port) < tcp_line.MOST_WAITING:
+            assert bridge.turn(server, wake)
+        for _ in range(40):
+            socket.create_connection(server.getsockname()).close()  # somebody knocks, so that it looks again
+            assert bridge.turn(server, wake) and len(bridge._to_port) < tcp_line.MOST_WAITING + tcp_line.PIECE
+        heard = b""
+        while len(heard) < len(data):
+            while bridge._to_port and not select.select([pty.master], [], [], 0)[0]:
+                assert bridge.turn(server, wake)
+            if not bridge._to_port and not select.select([pty.master], [], [], 0)[0]:
+                assert bridge.turn(server, wake)  # the next piece comes from the client
+                continue
+            heard += os.read(pty.master, 65536)
+        assert heard == data
+        sender.join(PATIENCE_S)
+        os.close(wake)
+        os.close(waker)
+    port.close()
+    pty.close()
 
 
 telnet = st.one_of(
@@ -140,6 +162,8 @@ def test_an_option_without_an_end_is_not_collected_for_ever(line: tuple[PtyPair,
 def test_a_line_has_one_owner_over_the_network_and_here(line: tuple[PtyPair, TcpLine]) -> None:
     pty, offered = line
     owner = opened(offered.url)
+    with socket.create_connection(place(offered.url), PATIENCE_S) as second:
+        assert second.recv(1) == b""  # let go at once, not kept waiting
     with pytest.raises(LinkError, match="close the program that has this line"):
         open_serial(offered.url)
     with pytest.raises(LinkError, match="busy"):
@@ -174,7 +198,7 @@ def test_a_client_that_is_cut_off_leaves_the_line_free(line: tuple[PtyPair, TcpL
 
 def test_a_client_that_vanishes_without_a_word_is_asked_for() -> None:
     """Its cable was pulled: no packet will ever come from it."""
-    ours, theirs = socket.socketpair(socket.AF_INET) if os.name == "nt" else _tcp_pair()
+    ours, theirs = _tcp_pair()
     with ours, theirs:
         tcp_line._never_delay(ours)
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
