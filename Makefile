@@ -40,7 +40,7 @@ help:
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
-	@echo "make powercut   the firmware's flash loses power at every operation of a story, three ways, and again in each start that follows (23,640 cuts)"
+	@echo "make powercut   the firmware's flash loses power at every operation of a story, three ways, and again in each start that follows (some 26,000 cuts)"
 	@echo "make powercut BOARD=emulated  the same on an emulated Pico's flash, CUTS=$(CUTS) cuts"
 	@echo "make wear       erases a day of the journal at 1 mL/h and 1 mL a day, and the years that makes"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
