@@ -21,7 +21,7 @@ AGAIN ?= 3
 CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz fuzz-tools trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs
 .DEFAULT_GOAL := help
 
 help:
@@ -117,8 +117,13 @@ metrology: $(VENV)/.bench
 hostile: $(VENV)/.dev
 	$(PY) -m tools.hostile -n $(N) --seed $(SEED)
 
+# Can atheris be had here? It is built for Linux on x86-64 and Python 3.11 or newer.
+fuzz-tools: $(PY)
+	@$(MAKE) -s $(VENV)/.fuzz && $(PY) -c "import atheris" || \
+		{ echo "no atheris on this machine: Linux on x86-64 with Python 3.11 or newer has it (make PYTHON=python3.11 ...)" >&2; exit 2; }
+
 # New inputs go to build/fuzz/corpus; python -m fuzz.keep takes over what reached something new.
-fuzz: $(VENV)/.fuzz
+fuzz: fuzz-tools
 	@mkdir -p build/fuzz/corpus
 	PYTHONPATH=firmware:.:host_tests $(PY) -m fuzz -max_total_time=$(SECONDS) -max_len=600 -verbosity=0 -print_final_stats=1 \
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus host_tests/fuzz/corpus
