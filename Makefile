@@ -21,7 +21,7 @@ AGAIN ?= 3
 CUTS ?= 300
 export MICROPYTHON_DIR
 
-.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs labgrid-tests
+.PHONY: help emulated emulated-long bench test lint types contracts pytest scenarios campaign faults hostile fuzz fuzz-tools trace benchmark mutation mutation-ci equal contract smoke image image-tools flash emulated-tests emulated-tests-long clean browser-tests pictures kill fuzz-files metrology powercut wear docs labgrid-tests
 .DEFAULT_GOAL := help
 
 help:
@@ -40,7 +40,7 @@ help:
 	@echo "make benchmark BOARD=emulated  the same of the Pico's image on an emulated Pico (about 5 minutes)"
 	@echo "make mutation   break the firmware in small ways, one at a time; every mutant must be seen (MODULES=\"port label\": only these)"
 	@echo "make mutation-ci  a fixed share of that (about 3 minutes)"
-	@echo "make powercut   the firmware's flash loses power at every operation of a story, three ways, and again in each start that follows (23,640 cuts)"
+	@echo "make powercut   the firmware's flash loses power at every operation of a story, three ways, and again in each start that follows (some 26,000 cuts)"
 	@echo "make powercut BOARD=emulated  the same on an emulated Pico's flash, CUTS=$(CUTS) cuts"
 	@echo "make wear       erases a day of the journal at 1 mL/h and 1 mL a day, and the years that makes"
 	@echo "make equal      the same cases on CPython and MicroPython: every answer equal"
@@ -118,14 +118,21 @@ metrology: $(VENV)/.bench
 hostile: $(VENV)/.dev
 	$(PY) -m tools.hostile -n $(N) --seed $(SEED)
 
+# Can atheris be had here? It is built for Linux on x86-64 and Python 3.11 or newer.
+fuzz-tools: $(PY)
+	@$(MAKE) -s $(VENV)/.fuzz && $(PY) -c "import atheris" || \
+		{ echo "no atheris on this machine: Linux on x86-64 with Python 3.11 or newer has it (make PYTHON=python3.11 ...)" >&2; exit 2; }
+
 # New inputs go to build/fuzz/corpus; python -m fuzz.keep takes over what reached something new.
-fuzz: $(VENV)/.fuzz
+fuzz: fuzz-tools
 	@mkdir -p build/fuzz/corpus
 	PYTHONPATH=firmware:.:host_tests $(PY) -m fuzz -max_total_time=$(SECONDS) -max_len=600 -verbosity=0 -print_final_stats=1 \
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus host_tests/fuzz/corpus
+
 # The unix port in virtual time; its process is killed before system calls (ptrace, on Linux) and by a timer. About 15 minutes.
 kill: $(VENV)/.bench
 	$(PY) -m tools.killing $(if $(SHARE),--share)
+
 fuzz-files: $(VENV)/.dev
 	DOSELOOP_FUZZ=$(if $(filter file,$(origin N)),2000,$(N)) $(PY) -m pytest -q -p no:cacheprovider host_tests/test_given_files.py
 

@@ -7,14 +7,14 @@ from hil.targets.process import find_micropython
 from tools import powercut
 
 
-def campaign(store, first, count, stride, again=0, plant=None):
+def campaign(store, first, count, stride, again=0, plant=None, errors=False):
     try:
         find_micropython()
     except TargetError as error:
         pytest.skip(str(error))
     with powercut.tqdm(disable=True) as bar:
         found = powercut.Campaign(bar)
-        found.run(powercut.Part(store, first, count, stride, again, plant))
+        found.run(powercut.Part(store, first, count, stride, again, plant, errors))
     return found.totals[store]
 
 
@@ -24,6 +24,18 @@ def test_a_cut_at_any_flash_operation_loses_nothing_and_does_nothing_twice(store
     totals = campaign(store, 5, 2000, stride, 1)
     assert totals.told == []
     assert totals.cuts >= 2 * powercut.WAYS * 7 and totals.faults == 0
+
+
+@pytest.mark.req("R-ALM-8", "R-MON-2")
+@pytest.mark.parametrize("store, stride", [("region", 110), ("files", 400)])
+def test_a_cut_some_time_after_an_error_of_the_flash_loses_nothing_either(store, stride):
+    totals = campaign(store, 30, 2000, stride, errors=True)
+    assert totals.told == [] and totals.after_errors == totals.cuts >= 3 * powercut.CUTS_AFTER_ERROR
+
+
+def test_an_error_of_the_flash_that_is_passed_over_is_found():
+    totals = campaign("region", 0, 20, 4, 0, "error_is_none", errors=True)
+    assert totals.faults and any("is lost" in text for text in totals.told), totals.told
 
 
 # bug: where the campaign meets it (store, first operation, operations, stride), and what it says

@@ -2,7 +2,8 @@
 
 Use: python tools/powercut.py [--stride N] [--again N] [--jobs N] [--plant NAME] [--board emulated [--cuts N]]
 Each operation of the story is cut three ways: before it, in the midst of it, and with one bit of it wrong; and each start that follows is
-cut again `--again` times, at operations of its own. What is held is in host_tests/powercut/judge.py, the planted bugs in plants.py.
+cut again `--again` times, at operations of its own. In further plays of the story an operation fails once, with an error, and the power
+goes some operations later. What is held is in host_tests/powercut/judge.py, the planted bugs in plants.py.
 SIMULATED: the littlefs is the real one, the flash is a program. Exit 1 if anything was lost, gained or hidden.
 """
 
@@ -29,9 +30,11 @@ from hil.targets.process import find_micropython  # noqa: E402
 SCRIPT = ROOT / "host_tests" / "powercut" / "run.py"
 STORES = ("region", "files")
 NAMES = {"region": "bare flash blocks", "files": "files on littlefs"}
-HEAP = "48m"
+HEAP, ERRORS_HEAP = "48m", "128m"
 PARTS = 6  # of a store's operations: each is a process, which plays the story first
 WAYS = 3
+ERRORS_STRIDE = 20  # times the stride: each error wants the story played again
+CUTS_AFTER_ERROR = 4
 
 
 class CampaignError(BenchError):
@@ -42,6 +45,7 @@ class CampaignError(BenchError):
 class Totals:
     operations: int = 0
     cuts: int = 0
+    after_errors: int = 0  # of these cuts
     torn: int = 0  # starts that reported a torn record
     faults: int = 0
     told: list[str] = field(default_factory=list)
@@ -57,10 +61,12 @@ class Part:
     stride: int
     again: int
     plant: str | None = None
+    errors: bool = False  # instead: an error at each of them, and cuts later
 
     def command(self) -> list[str]:
-        numbers = [str(number) for number in (self.first, self.count, self.stride, self.again)]
-        return [find_micropython(), "-X", f"heapsize={HEAP}", str(SCRIPT), self.store, *numbers, *([self.plant] if self.plant else [])]
+        numbers = [*(str(number) for number in (self.first, self.count, self.stride)), "errors" if self.errors else str(self.again)]
+        heap = ERRORS_HEAP if self.errors else HEAP
+        return [find_micropython(), "-X", f"heapsize={heap}", str(SCRIPT), self.store, *numbers, *([self.plant] if self.plant else [])]
 
 
 class Campaign:
@@ -97,6 +103,7 @@ class Campaign:
             elif words[0] == "end":
                 done, faults, torn = map(int, words[1].split())
                 totals.cuts, totals.faults, totals.torn, ended = totals.cuts + done, totals.faults + faults, totals.torn + torn, True
+                totals.after_errors += done if part.errors else 0
         return cuts, ended
 
 
@@ -117,7 +124,9 @@ def parts_of(store: str, count: int, stride: int, again: int, plant: str | None)
 def run(stores: list[str], stride: int, again: int, jobs: int, plant: str | None = None) -> dict[str, Totals]:
     counts = {store: operations(store, plant) for store in stores}
     parts = [part for store in stores for part in parts_of(store, counts[store], stride, again, plant)]
+    parts += [Part(store, stride // 2, counts[store], stride * ERRORS_STRIDE, again, plant, True) for store in stores]
     expected = sum(-(-count // stride) for count in counts.values()) * WAYS * (1 + again)
+    expected += sum(-(-count // (stride * ERRORS_STRIDE)) for count in counts.values()) * CUTS_AFTER_ERROR
     with tqdm(total=expected, unit=" cuts", desc="SIMULATED", mininterval=1, disable=not sys.stderr.isatty()) as bar:
         campaign = Campaign(bar)
         with ThreadPoolExecutor(jobs) as pool:
@@ -128,7 +137,8 @@ def run(stores: list[str], stride: int, again: int, jobs: int, plant: str | None
 
 def show(found: dict[str, Totals], seconds: float) -> int:
     for store, totals in found.items():
-        print(f"{NAMES[store]:<20} {totals.operations:>5} operations {totals.cuts:>6} cuts, {totals.torn:>5} told of a torn record", end="")
+        print(f"{NAMES[store]:<20} {totals.operations:>5} operations {totals.cuts:>6} cuts", end="")
+        print(f", {totals.after_errors:>4} of them after an error, {totals.torn:>5} told of a torn record", end="")
         print(f", {totals.faults} faults")
         for text in totals.told[:20]:
             print(f"  {text}")

@@ -2,6 +2,7 @@
 
 BLOCK, PAGE = 4096, 256
 ERASED = b"\xff" * BLOCK
+_EIO = -5  # as littlefs takes it from a device
 HOWS = ("before", "half", "flip")  # what was done of the operation in which the power went: nothing, a part, all but one wrong bit
 
 
@@ -16,6 +17,8 @@ class Flash:
         self.writing_down = True
         self.before_op = None  # told of each
         self.erases = 0
+        self.error_at = None  # number of the operation that is not done and says so, once
+        self.errors = 0  # so far
 
     def readblocks(self, block, buf, offset=0):
         own = self._own.get(block)
@@ -31,14 +34,26 @@ class Flash:
         for done in range(0, len(buf), PAGE):
             self.readblocks(block, page, offset + done)
             anded = int.from_bytes(page, "little") & int.from_bytes(bytes(buf[done : done + PAGE]), "little")
+            if self._fails():
+                return _EIO
             self.do(block * BLOCK + offset + done, anded.to_bytes(PAGE, "little"))
+        return None
 
     def ioctl(self, op, arg):
         if op == 6:
+            if self._fails():
+                return _EIO
             self.erases += 1
             self.do(arg * BLOCK, ERASED)
             return 0
         return {4: self.blocks, 5: BLOCK}.get(op, 0)
+
+    def _fails(self):
+        if self.error_at is None or not self.writing_down or len(self.ops) != self.error_at:
+            return False
+        self.error_at = None
+        self.errors += 1
+        return True
 
     def do(self, at, new):
         if self.writing_down:

@@ -123,8 +123,11 @@ class Rig:
         return self._reply(body + b" mac=" + mac.encode())
 
     def do(self, verb, **fields):
-        """The reply's fields; a confirmation that is asked for is given."""
+        """The reply's fields; a confirmation that is asked for is given, and what an error of the flash has raised is acknowledged."""
         word, reply = self.send(verb, **fields)
+        if word == "ALARM_ACTIVE" and self.flash.errors:
+            self.do("ALAR:ACK", id="MEMORY_FAULT")
+            word, reply = self.send(verb, **fields)
         if word.startswith("CONFIRM_"):
             word, reply = self.send(verb, **dict(fields, confirm=reply["confirm"]))
         if word != "OK":

@@ -1,5 +1,7 @@
 """Use: micropython run.py STORE FIRST COUNT STRIDE SECONDS [PLANT]: cuts at every STRIDEth operation of the story, from FIRST on.
 
+With "errors" for SECONDS each of these operations says once that it failed, the story goes on, and is cut some operations later.
+
 STORE: files or region. SECONDS: for each start after a cut, so many further cuts in it. Prints `ops N` (the story's), `cuts N` as it
 goes, a line `FAULT ...` for each thing that is wrong, and at last `end CUTS FAULTS TORN`.
 """
@@ -15,6 +17,7 @@ from powercut.rig import STORES
 from powercut.told import Told, follow, listen
 
 LISTED = 20
+AFTER_AN_ERROR = (0, 2, 11, 47)  # operations until the cut
 _PLACE = 64
 
 
@@ -25,15 +28,18 @@ class Campaign:
         self.seconds = seconds
         self.cuts = self.faults = self.torn = 0
 
-    def record(self):
-        """Play the story once."""
+    def record(self, error_at=None):
+        """Play the story once; error_at: its operation that fails."""
+        self.image = self.told = self.ops = None  # what was recorded before makes room
         flash = Flash(bytearray(b"\xff" * (STORES[self.kind] * 4096)))
         listen(Told(flash))
         rig = story.begin(self.kind, flash)
         self.image = flash.image()
         self.told = Told(flash)
         follow(rig, self.told)
+        flash.error_at = error_at
         self.plant()
+        self.plant = lambda: None
         story.tell(rig)
         self.ops = flash.ops
         self.told.flash = None
@@ -46,6 +52,20 @@ class Campaign:
                 done += 1
             for how in HOWS:
                 self._cut(n, how)
+            print("cuts", self.cuts)
+
+    def run_errors(self, first, count, stride):
+        for n in list(range(first, min(first + count, len(self.ops)), stride)):
+            self.record(n)
+            done = 0
+            for way, after in enumerate(AFTER_AN_ERROR):
+                cut = n + after
+                if cut >= len(self.ops):
+                    break
+                while done < cut:
+                    self._do(done)
+                    done += 1
+                self._cut(cut, HOWS[(n + way) % len(HOWS)])
             print("cuts", self.cuts)
 
     def _do(self, op):
@@ -111,10 +131,11 @@ class Campaign:
 
 
 def main(kind, first, count, stride, seconds, plant=None):
-    campaign = Campaign(kind, int(seconds), plants.PLANTS[plant] if plant else lambda: None)
+    errors = seconds == "errors"
+    campaign = Campaign(kind, 0 if errors else int(seconds), plants.PLANTS[plant] if plant else lambda: None)
     campaign.record()
     print("ops", len(campaign.ops))
-    campaign.run(int(first), int(count), int(stride))
+    (campaign.run_errors if errors else campaign.run)(int(first), int(count), int(stride))
     print("end", campaign.cuts, campaign.faults, campaign.torn)
 
 

@@ -30,6 +30,7 @@ def calibrate(rig, spm=100_000):
 def begin(kind, flash):
     """A therapy in progress whose rings are about to turn."""
     flash.writing_down = False
+    Rig.service_key = auth.default_key("service")
     prepare(kind, flash)
     rig = Rig(kind, flash).boot().connect()
     key(rig, "operator", KEYS[1])

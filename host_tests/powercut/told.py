@@ -54,7 +54,7 @@ def _told_append(journal, stream, kind, elapsed, wall, payload):
 def _told_save(journal, name, data):
     told, before = Told.now, Told.now.ops()
     kept = _save(journal, name, data)
-    if name == "state":
+    if name == "state" and kept:
         told.saves.append((before, told.ops(), binascii.crc32(data)))
     return kept
 
