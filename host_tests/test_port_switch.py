@@ -90,6 +90,18 @@ def test_while_it_reads_open_nothing_may_start():
     assert code_of(require_closed, port) == "OK"
 
 
+@pytest.mark.req("R-CAP-2")
+def test_a_port_nobody_has_read_yet_says_ask_again_and_one_that_was_read_open_says_close_it():
+    port = Port()
+    with pytest.raises(Refusal) as unread:
+        require_closed(port)
+    assert unread.value.text.endswith("not read closed for a second yet; ask again")
+    port.check(0, True)
+    with pytest.raises(Refusal) as read:
+        require_closed(port)
+    assert read.value.text.endswith("reads open; close it, then ALAR:ACK id=PORT_OPEN")
+
+
 @pytest.mark.req("R-CAP-1", "R-FIL-1")
 @pytest.mark.parametrize("field", ["path", "route"])
 @pytest.mark.parametrize(

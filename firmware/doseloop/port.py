@@ -61,5 +61,6 @@ def require_path(fields, name, allowed):
 def require_closed(port):
     """Refusal PORT_OPEN while the switch reads open or is unreadable (R-CAP-2)."""
     if port.open:
-        text = "the catheter access port reads open; close it, then ALAR:ACK id=PORT_OPEN"
-        raise Refusal("PORT_OPEN", text if port.known else "the catheter access port has not read closed for a second yet; ask again")
+        if port.known:
+            raise Refusal("PORT_OPEN", "the catheter access port reads open; close it, then ALAR:ACK id=PORT_OPEN")
+        raise Refusal("PORT_OPEN", "the catheter access port has not read closed for a second yet; ask again")
