@@ -153,7 +153,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         pytest.skip("an emulated board plays scenarios; for a test function use --target unix or a pump's URL")
     folder = config.getoption("--reports").resolve() / re.sub(r"[^\w.-]+", "-", request.node.nodeid.rpartition("/")[2]).strip("-")
     told_of = request.node.user_properties
-    told_of += [("firmware", config.stash.get(BUILD, {}).get("hash", "?")), ("folder", folder)]
+    told_of += [("firmware", config.stash.get(BUILD, {}).get("hash", "?")), ("folder", str(folder))]
     with _in_a_sentence(), Bench(told, folder) as opened:
         told_of.append(("evidence", opened.evidence))
         yield opened
