@@ -72,7 +72,7 @@ CALIBRATION: dict[str, str] = {
     "hours": "2000",
     "volume": "60000ul",
     "rate_min": "100nl/h",
-    "rate_max": "72000000nl/h",
+    "rate_max": "150000000nl/h",
 }
 
 
