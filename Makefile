@@ -207,7 +207,7 @@ $(VENV)-labgrid/.labgrid: pyproject.toml
 labgrid-tests: $(VENV)/.dev
 	@$(MAKE) --no-print-directory $(VENV)-labgrid/.labgrid || printf '%s\n' "" "##########################################################" \
 		"# LABGRID: NOT RUN. It could not be installed: above stands why." "##########################################################" ""
-	DOSELOOP_LABGRID=$(VENV)-labgrid/bin $(PY) -m pytest -rs -n 2 --dist loadgroup host_tests/test_labgrid.py
+	DOSELOOP_LABGRID=$(VENV)-labgrid/bin $(PY) -m pytest -rs -n 2 host_tests/test_labgrid.py
 
 docs: $(VENV)/.bench
 	$(PY) -m tools.pages

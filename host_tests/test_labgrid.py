@@ -22,7 +22,6 @@ from live_rig import PATIENCE_S, ROOT, process, wait_for
 
 BIN = Path(os.environ.get("DOSELOOP_LABGRID", "") or "nowhere").absolute()
 EXAMPLE = ROOT / "examples" / "labgrid"
-REPORTS = ROOT / "build" / "labgrid"
 TRIES = 5  # ports that were free may be taken a moment later
 
 pytestmark = pytest.mark.skipif(
@@ -105,26 +104,36 @@ def passed(junit: Path) -> int:
     return sum(int(one.get("tests")) - sum(int(one.get(kind)) for kind in ("failures", "errors", "skipped")) for one in suites)
 
 
-def of_scenario() -> tuple[str, str]:
-    """Verdict and evidence; taken away, so that no test reads another's."""
-    found = json.loads((REPORTS / "five-seconds" / "result.json").read_text("utf-8"))
-    shutil.rmtree(REPORTS / "five-seconds")
+def environment(name: str, folder: Path) -> Path:
+    """One of the example's, with the reports in a folder of this test."""
+    text = (EXAMPLE / name).read_text("utf-8")
+    given = text.replace("DosingPumpDriver: {}", "DosingPumpDriver:").replace(
+        "DosingPumpDriver:", f"DosingPumpDriver:\n        reports: {folder / 'reports'}"
+    )
+    assert given.count("reports:") == 1 + text.count("reports:")
+    path = folder / name
+    path.write_text(given)
+    return path
+
+
+def of_scenario(folder: Path) -> tuple[str, str]:
+    found = json.loads((folder / "reports" / "five-seconds" / "result.json").read_text("utf-8"))
     return found["verdict"], found["evidence"]
 
 
-@pytest.mark.xdist_group("reports")
 def test_a_place_is_acquired_a_suite_runs_on_it_and_it_is_released(tmp_path: Path) -> None:
     junit = tmp_path / "suite.xml"
     with served(tmp_path) as urls, lab(tmp_path, EXAMPLE / "exporter.yaml", **urls) as place:
+        env = environment("env.yaml", tmp_path)
         place.client("anna", "add-match", "*/bench7/*")
-        early = place.suite("anna", EXAMPLE, EXAMPLE / "env.yaml")
+        early = place.suite("anna", EXAMPLE, env)
         assert early.returncode and "place bench7 is not acquired" in early.stdout + early.stderr
         place.client("anna", "acquire")
         other = place.asked("ben", "labgrid-client", "-p", "bench7", "acquire")
         assert other.returncode and "already acquired by lab/anna" in other.stdout + other.stderr
-        done = place.suite("anna", EXAMPLE, EXAMPLE / "env.yaml", "--junitxml", str(junit))
+        done = place.suite("anna", EXAMPLE, env, "--junitxml", str(junit))
         assert done.returncode == 0, done.stdout + done.stderr
-        assert passed(junit) == 3 and of_scenario() == ("passed", "SIMULATED")
+        assert passed(junit) == 3 and of_scenario(tmp_path) == ("passed", "SIMULATED")
         place.client("anna", "release")
         place.client("ben", "acquire")
         assert "acquired: lab/ben" in place.client("anna", "show")
@@ -142,7 +151,6 @@ bench7:
 """
 
 
-@pytest.mark.xdist_group("reports")
 @pytest.mark.skipif(
     not (shutil.which("ser2net") or Path("/usr/sbin/ser2net").exists()),
     reason="LABGRID OVER SER2NET: NOT RUN, there is no ser2net (apt-get install ser2net)",
@@ -155,9 +163,9 @@ def test_serial_ports_that_labgrid_exports_itself_serve_as_well(tmp_path: Path) 
         for name in ("pump", "balance"):
             place.client("anna", "add-named-match", f"shelf/bench7/NetworkSerialPort/{name}", name)
         place.client("anna", "acquire")
-        done = place.suite("anna", EXAMPLE, EXAMPLE / "env-serial.yaml", "--junitxml", str(junit))
+        done = place.suite("anna", EXAMPLE, environment("env-serial.yaml", tmp_path), "--junitxml", str(junit))
         assert done.returncode == 0, done.stdout + done.stderr
-        assert passed(junit) == 3 and of_scenario() == ("passed", "SIMULATED")
+        assert passed(junit) == 3 and of_scenario(tmp_path) == ("passed", "SIMULATED")
 
 
 DRIVERS = """
@@ -220,17 +228,19 @@ def test_the_balance_is_asked_tared_and_zeroed(target):
 def test_the_drivers_keep_their_word(tmp_path: Path) -> None:
     (tmp_path / "test_drivers.py").write_text(DRIVERS)
     with served(tmp_path) as urls, lab(tmp_path, EXAMPLE / "exporter.yaml", **urls) as place:
+        env = environment("env.yaml", tmp_path)
         place.client("anna", "add-match", "*/bench7/*")
         place.client("anna", "acquire")
-        done = place.suite("anna", tmp_path / "test_drivers.py", EXAMPLE / "env.yaml", "-c", str(ROOT / "pyproject.toml"))
+        done = place.suite("anna", tmp_path / "test_drivers.py", env, "-c", str(ROOT / "pyproject.toml"))
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_pump_that_is_not_there_is_a_sentence_and_the_place_can_be_given_back(tmp_path: Path) -> None:
     urls = {"PUMP_URL": f"rfc2217://127.0.0.1:{_free_port()}", "BALANCE_URL": "rfc2217://127.0.0.1"}
     with lab(tmp_path, EXAMPLE / "exporter.yaml", **urls) as place:
+        env = environment("env.yaml", tmp_path)
         place.client("anna", "add-match", "*/bench7/*")
         place.client("anna", "acquire")
-        done = place.suite("anna", EXAMPLE, EXAMPLE / "env.yaml")
+        done = place.suite("anna", EXAMPLE, env)
         assert done.returncode == 1 and "nobody listens there: start what serves the line" in done.stdout
         place.client("anna", "release")
