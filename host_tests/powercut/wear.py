@@ -1,6 +1,7 @@
 """Use: micropython wear.py STORE ML_A_DAY HOURS: the firmware delivers for so long over a flash that counts.
 
-Prints erases, the most erased block's, pages, records, saves of the state, and blocks.
+Prints erases, the most erased block's, pages, records, saves of the state, and blocks; with 0 HOURS instead, for each of ACTS, how many
+erases and pages TIMES of it take.
 """
 
 import sys
@@ -33,6 +34,52 @@ class Counting(Flash):
             self.pages += 1
 
 
+TIMES = 20
+QUIET_MS = 90_000  # after each: what is erased at a quiet moment is erased
+
+
+def boot_again(rig):
+    again = Rig(rig.kind, rig.flash, us=rig.hal.us + 1_000_000)
+    again.hal.rtc_offset, again.hal.rotor, again.hal.edges = rig.hal.rtc_offset, rig.hal.rotor, Count()
+    return again.boot().connect()
+
+
+def stop_and_run(rig):
+    rig.do("STOP")
+    rig.advance(QUIET_MS)
+    rig.do("RUN")
+    return rig
+
+
+def stop(rig):
+    rig.send("STOP")
+    return rig
+
+
+def refused(rig):
+    rig.send("DOSE:BOLUS", volume="1nl", path="port")
+    return rig
+
+
+ACTS = (boot_again, stop_and_run, refused, stop)  # the last: after it the pump stands, and each is only said again
+
+
+def act(kind):
+    rig = begin(kind, 1)
+    flash = rig.flash
+    for call in ACTS:
+        if call is stop:
+            rig.do("STOP")
+        flash.counting = False
+        rig.advance(QUIET_MS)
+        before = sum(flash.erased), flash.pages
+        flash.counting = True
+        for _ in range(TIMES):
+            rig = call(rig)
+            rig.advance(QUIET_MS)
+        print("act", call.__name__, TIMES, sum(flash.erased) - before[0], flash.pages - before[1])
+
+
 class Count:
     """In place of the list of all edges."""
 
@@ -46,7 +93,8 @@ class Count:
         return self.count
 
 
-def deliver(kind, ml_a_day, hours):
+def begin(kind, ml_a_day):
+    """A pump that delivers."""
     flash = Counting(BLOCKS[kind])
     listen(Told(flash))
     prepare(kind, flash)
@@ -64,6 +112,12 @@ def deliver(kind, ml_a_day, hours):
     )  # fmt: skip
     rig.do("RUN")
     rig.advance(3_600_000)
+    return rig
+
+
+def deliver(kind, ml_a_day, hours):
+    rig = begin(kind, ml_a_day)
+    flash = rig.flash
     flash.counting = True
     told = Told.now
     told.appends.clear()
@@ -72,4 +126,7 @@ def deliver(kind, ml_a_day, hours):
     print("wear", sum(flash.erased), max(flash.erased), flash.pages, len(told.appends), len(told.saves), BLOCKS[kind])
 
 
-deliver(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+if int(sys.argv[3]):
+    deliver(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+else:
+    act(sys.argv[1])
