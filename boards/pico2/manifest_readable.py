@@ -1,5 +1,5 @@
 # ruff: noqa: F821 - include, module and package are given by MicroPython's manifest tool
-"""The same firmware with line numbers and the source's names, 25 KB larger: for whoever must read a traceback of it.
+"""The same firmware with line numbers and the source's names, much larger: for whoever must read a traceback of it.
 
 python tools/image.py --board pico2 --manifest boards/pico2/manifest_readable.py
 """
