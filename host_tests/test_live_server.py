@@ -219,7 +219,7 @@ def test_another_pump_on_the_same_line_begins_the_curves_again(pump: FakePump, m
         (["--target", "{pump}", "--default-key", "--key-file", "x"], "one of both"),
         (["--target", "{pump}", "--key-file", "/nowhere/keys.toml"], "no such file"),
         (["--target", "{pump}", "--key-file", "pyproject.toml"], "64 hex digits"),
-        (["--target", "{pump}", "--port", "{busy}"], "choose another with --host, --port"),
+        (["--target", "{pump}", "--port", "{busy}"], "choose another with --port"),
         (["--target", "{pump}", "--host", "192.0.2.77", "--port", "0"], "cannot listen"),
         (["--target", "{pump}", "--host", "no such host", "--port", "0"], "cannot listen"),
     ],
