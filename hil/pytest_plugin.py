@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -167,17 +167,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The bench with a session on its pump, in a folder of this test alone; a simulated pump is fresh from the factory."""
     config = request.config
     told = config.stash[CONFIG]
     if told.target == "emulated":
         pytest.skip("an emulated board plays scenarios; for a test function use --target unix or a pump's URL")
     folder = config.getoption("--reports").resolve() / re.sub(r"[^\w.-]+", "-", request.node.nodeid.rpartition("/")[2]).strip("-")
-    record_property("firmware", config.stash.get(BUILD, {}).get("hash", "?"))
-    record_property("folder", str(folder))
+    told_of = request.node.user_properties
+    told_of += [("firmware", config.stash.get(BUILD, {}).get("hash", "?")), ("folder", str(folder))]
     with _in_a_sentence(), Bench(told, folder) as opened:
-        record_property("evidence", opened.evidence)
+        told_of.append(("evidence", opened.evidence))
         yield opened
 
 
