@@ -73,7 +73,7 @@ def _calibrate(args: argparse.Namespace) -> int:
         raise InputError("--redo", "goes with --continue: there is no run yet")
     wanted = _wanted(args) if kept is None else kept.wanted
     _check(args)
-    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file), evidence=args.evidence)
+    place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file), evidence=args.evidence, go_on=args.go_on)
     with one_core(), WetBench(place) as bench:
         return calibrate(bench, args, kept or Run("", _tube(args.tube), conditions_of(args), wanted), asked=_ask)
 
@@ -130,7 +130,10 @@ def _belongs(bench: WetBench, run: Run, args: argparse.Namespace) -> None:
         raise InputError("--continue", f"the kept run is of pump {run.pump}, this is {uid}: begin anew without --continue")
     if args.go_on and args.tube and args.tube != run.tube:
         raise InputError("--tube", f"the kept run is of tube {run.tube!r}: another tube begins anew")
-    run.pump, run.evidence, run.balance = uid, bench.target.evidence, bench.identity.get("balance", "")
+    balance = bench.identity.get("balance", "")
+    if run.blank is not None and run.balance != balance:
+        raise InputError("--continue", f"the kept blank is of balance {run.balance!r}, this is {balance!r}: begin anew without --continue")
+    run.pump, run.evidence, run.balance = uid, bench.target.evidence, balance
 
 
 def _record(found: Fit, run: Run, args: argparse.Namespace, bench: WetBench) -> record.Record:

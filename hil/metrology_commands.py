@@ -24,6 +24,7 @@ from hil.metrology.figure import worst
 from hil.metrology.outcome import Outcome, lines
 from hil.metrology.volume import Conditions
 from hil.metrology.weights_file import load as load_weights
+from hil.metrology.weights_file import load_blank
 from hil.metrology_run import Runner, person, write_logs
 from hil.places import place
 from hil.prescription import find_program, load_program
@@ -59,7 +60,7 @@ def conditions_of(args: argparse.Namespace, given: Conditions | None = None) -> 
 def _add_metrology(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Plays a plan of test flows and boluses on test fluid (R-CAL-2) and judges them by IEC 60601-2-24. Leaves metrology.json,"
-        " figures.csv, weights.csv (to `analyse` again) and pictures. Exit 0: nothing failed; 1: a figure failed; 2: the bench is unusable."
+        " figures.csv, weights.csv (for `analyse`), pictures. Exit 0: nothing failed; 1: a figure failed; 2: the bench is unusable."
     )
     parser.add_argument("--target", default="unix", help="unix (simulated rig, virtual time; default) or a pyserial URL of a pump")
     parser.add_argument("--balance", metavar="URL", help=f"{HELP}; none: the simulated one of the simulated rig")
@@ -121,9 +122,11 @@ def _add_analyse(parser: argparse.ArgumentParser) -> None:
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--program", help="the program that ran: a file, or the name of a shipped one")
     asked.add_argument("--rate", help='the flat rate that was programmed, like "41.67 uL/h"')
+    parser.add_argument("--part", metavar="NAME", help="of a weights.csv that `metrology` left: the flow to look at, by its name")
     parser.add_argument(
-        "--blank", type=place, metavar="CSV", help="weights of at least ten blank cycles, nothing delivered, on the same balance"
-    )
+        "--blank", type=place, metavar="CSV",
+        help="weights of at least ten blank cycles, nothing delivered, on the same balance; of a metrology run's weights.csv its blank",
+    )  # fmt: skip
     parser.add_argument(
         "--began", metavar="CLOCK", help="local clock time of the first weight, like 2027-05-03T08:00, if the file has none"
     )
@@ -139,12 +142,12 @@ def _add_analyse(parser: argparse.ArgumentParser) -> None:
 
 
 def _analyse(args: argparse.Namespace) -> int:
-    weights = load_weights(args.weights)
+    weights = load_weights(args.weights, args.part)
     asked = _asked(args, weights.began)
     start_s = _span_s(args.start_after, "--start-after", least=0.0)
     packet_nl = float(whole(args.packet, "volume (nL)", "--packet"))
     outcome = analysis.analyse(
-        args.weights.stem, weights, asked, conditions_of(args), blank=load_weights(args.blank).log if args.blank else None,
+        args.part or args.weights.stem, weights, asked, conditions_of(args), blank=load_blank(args.blank).log if args.blank else None,
         protocol=_protocol(args, packet_nl, asked, float(weights.log.t_s[-1]) - start_s), start_s=start_s,
     )  # fmt: skip
     return _leave(outcome, args.out)

@@ -50,6 +50,15 @@ class Place:
     model: BalanceModel = field(default_factory=BalanceModel)
     keys: Mapping[str, bytes] | None = None  # of the pump's roles; None: the default ones
     evidence: str = ""  # what a person says of a pump behind a URL (hil/evidence.py)
+    go_on: bool = False  # a run that goes on: what was weighed and said before is evidence, and stays
+
+    def log(self, name: str) -> Path:
+        """Where a log goes: weights.csv, and weights-2.csv of a run that goes on."""
+        path, number = self.out / name, 1
+        while self.go_on and path.exists():
+            number += 1
+            path = self.out / f"{Path(name).stem}-{number}{Path(name).suffix}"
+        return path
 
 
 class WetBench:
@@ -69,7 +78,7 @@ class WetBench:
         self.rig = self.target.rig
         self.simulated: SimulatedBalance | None = None
         self._balance: Balance | None = None
-        self._log = SerialLog(place.out / "serial.log", lambda: self.target.now_ms() / 1000)
+        self._log = SerialLog(place.log("serial.log"), lambda: self.target.now_ms() / 1000)
         self._weights: TextIO | None = None
 
     @staticmethod
@@ -185,7 +194,7 @@ class WetBench:
 
     def _write(self, reading: Reading, what: str) -> None:
         if self._weights is None:
-            self._weights = (self.place.out / "weights.csv").open("w", encoding="utf-8", newline="")
+            self._weights = self.place.log("weights.csv").open("w", encoding="utf-8", newline="")
             csv.writer(self._weights).writerow(["t_s", "mass_g", "stable", "what"])
         csv.writer(self._weights).writerow([f"{reading.t:.3f}", f"{reading.mass_g:.6f}", int(reading.stable), what])
         self._weights.flush()

@@ -137,7 +137,7 @@ def arguments(tmp_path, *more):
 def calibrated(tmp_path, config, *more, run=None, asked=None):
     args, told = arguments(tmp_path, *more), []
     rig = Rig(config, 3)
-    with WetBench(Place(out=args.out, rig=rig, seed=3), told.append) as bench:
+    with WetBench(Place(out=args.out, rig=rig, seed=3, go_on=args.go_on), told.append) as bench:
         run = run or Run("", "T-1", HERE, command._wanted(args))
         began_nl, began_steps = None, None
         deliver = bench.deliver
@@ -201,11 +201,23 @@ def test_interrupted_it_keeps_its_points_goes_on_and_redoes_one(tmp_path, monkey
     run = points.load(tmp_path / "out")
     assert len(run.points) == 2 and run.blank is not None
     first = run.points[0]
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in ("weights.csv", "serial.log")}
     code, told, _, _, _ = calibrated(tmp_path, config, "--continue", "--redo", "2", run=run)
+    assert before == {name: (tmp_path / "out" / name).read_bytes() for name in before}
+    assert b"blank" in before["weights.csv"] and "blank" not in (tmp_path / "out" / "weights-2.csv").read_text("utf-8")
+    assert (tmp_path / "out" / "serial-2.log").is_file()
     assert code == 0 and run.complete and run.points[0] == first
     assert [line for line in told if line.startswith("point ")] == [
         f"point {i} of 4: {text}" for i, text in ((2, "40000 steps at 100/s"), (3, "4000 steps at 1000/s"), (4, "40000 steps at 1000/s"))
     ]
+
+
+def test_a_run_does_not_go_on_with_the_blank_of_another_balance(tmp_path):
+    calibrated(tmp_path, RigConfig(), "--no-write")
+    run = points.load(tmp_path / "out")
+    run.balance = "XS204 B000000002"
+    with pytest.raises(InputError, match=r"blank is of balance 'XS204 B000000002', this is 'SIM220"):
+        calibrated(tmp_path, RigConfig(), "--continue", run=run)
 
 
 def test_ctrl_c_stops_the_pump_and_keeps_what_was_measured(tmp_path, monkeypatch):

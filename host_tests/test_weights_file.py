@@ -15,7 +15,7 @@ from hil.errors import InputError
 from hil.metrology import validation
 from hil.metrology.analysis import Asked, needs_clock
 from hil.metrology.synthetic import Balance, Pump
-from hil.metrology.weights_file import load
+from hil.metrology.weights_file import load, load_blank
 from hil.prescription import find_program, load_program
 
 WEIGHTS = [(0.0, 35.1), (60.0, 35.1012), (120.0, 35.1025), (180.5, 35.1037)]
@@ -154,3 +154,31 @@ def test_arguments_that_make_no_sense_end_with_2_and_a_sentence(tmp_path, capsys
     assert cli.main(["analyse", flow, *args, "--out", str(tmp_path / "out")]) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and "itself failed" not in told and len(told.splitlines()) == 1
+
+
+FLOW = '120,5.0,1,"flow, slow"\n180,5.1,1,"flow, slow"\n240,5.3,1,"flow, slow"\n'
+PARTS = f"t_s,mass_g,stable,what\n0,1.0,1,blank\n60,1.1,1,blank\n120,1.2,1,blank\n{FLOW}"
+
+
+def test_of_a_file_with_several_parts_the_named_one_is_read(tmp_path):
+    path = kept(tmp_path, PARTS)
+    assert load(path, "flow, slow").log.mass_g.tolist() == [5.0, 5.1, 5.3]
+    assert load_blank(path).log.mass_g.tolist() == [1.0, 1.1, 1.2]
+
+
+def test_a_blank_of_its_own_needs_no_name(tmp_path):
+    assert len(load_blank(kept(tmp_path, "t_s,mass_g\n0,1\n60,2\n120,3\n")).log.t_s) == 3
+
+
+def test_several_parts_are_never_taken_for_one_flow_even_if_their_times_go_on(tmp_path):
+    path = kept(tmp_path, PARTS.replace('120,5.0,1,"flow', '121,5.0,1,"flow'))
+    with pytest.raises(InputError, match=r"several parts, 'blank', 'flow, slow': name one with --part"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [(PARTS, "it holds 'blank', 'flow, slow'"), ("t_s,mass_g\n0,1\n60,2\n120,3\n", "no column 'what'")]
+)
+def test_a_part_that_is_not_there_is_told_with_those_that_are(tmp_path, text, says):
+    with pytest.raises(InputError, match=says):
+        load(kept(tmp_path, text), "nope")

@@ -4,7 +4,7 @@ Columns are separated by commas, semicolons or tabs; the first line names them; 
 - time: `t_s`, `time (s)`, `min`, `h`: a number in that unit; or `time`, `timestamp`, `date`: 2027-05-03T08:00:00(.123)(Z or +02:00), with a
   space instead of the T too, or 08:00:00 of a day (it may run over midnight).
 - mass: `mass_g`, `weight (mg)`, `net [kg]`: the unit is in the name, or follows each value (`35.1234 g`).
-- optional: `stable` (1/0, S/D, yes/no); anything else is ignored.
+- `what`, as this bench writes it: the part of a run that a line belongs to; of several parts one has to be named. Anything else is ignored.
 A decimal comma is understood where the separator is no comma.
 """
 
@@ -29,6 +29,9 @@ SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0, "hours": 
 TIME_NAMES = ("t", "time", "timestamp", "date", "datetime", "elapsed")
 MASS_NAMES = ("mass", "weight", "net", "m", "w", "value")
 DAY_S = 86_400.0
+PART = "what"
+BLANK = "blank"
+MOST_TOLD = 12
 MOST_LINES = 5_000_000
 MOST_G = 1e5
 VALUE = re.compile(r"^([+-]?\s*[0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ]*)$")
@@ -48,21 +51,55 @@ class Weights:
     began: datetime | None
 
 
-def load(path: Path) -> Weights:
-    """InputError names the line and what to do."""
+def load(path: Path, part: str | None = None, option: str = "--part") -> Weights:
+    """InputError names the line and what to do. part: of a file that holds several, the lines of this one; option: what named it."""
     text = read_text(path)
     try:
-        return _read(text)
+        return _read(text, part, option)
     except InputError as error:
         raise error.in_file(path) from None
 
 
-def _read(text: str) -> Weights:
-    rows = _rows(text)
-    number, head = next(rows, (0, []))
+def load_blank(path: Path) -> Weights:
+    """A blank of its own, or the one among the parts of a run."""
+    return load(path, BLANK if BLANK in parts_of(path) else None, "--blank")
+
+
+def parts_of(path: Path) -> list[str]:
+    """What a file of this bench holds, in its order; nothing: it does not say."""
+    rows = _rows(read_text(path))
+    _, head = next(rows, (0, []))
+    return _parts(head, [row for _, row in rows])
+
+
+def _parts(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if PART not in head:
+        return []
+    at = head.index(PART)
+    return list(dict.fromkeys(row[at] for row in rows if at < len(row) and row[at]))
+
+
+def _of_part(head: Sequence[str], rows: list[tuple[int, list[str]]], part: str | None, option: str) -> list[tuple[int, list[str]]]:
+    """The lines of one part. Several together are refused: a blank among the flow would make a wrong figure, not an error."""
+    parts = _parts(head, [row for _, row in rows])
+    told = ", ".join(map(shown, parts[:MOST_TOLD])) + (", ..." if len(parts) > MOST_TOLD else "")
+    if part is None:
+        if len(parts) > 1:
+            raise InputError("", f"holds several parts, {told}: name one with {option}")
+        return rows
+    if part not in parts:
+        raise InputError(option, f"{shown(part)} is no part of it: {f'it holds {told}' if parts else f'it has no column {PART!r}'}")
+    at = head.index(PART)
+    return [(number, row) for number, row in rows if at < len(row) and row[at] == part]
+
+
+def _read(text: str, part: str | None = None, option: str = "--part") -> Weights:
+    lines = _rows(text)
+    number, head = next(lines, (0, []))
     if not head:
         raise InputError("", "is empty: the first line names the columns, like t_s,mass_g")
     time, mass = _columns(head, number)
+    rows = _of_part(head, list(lines), part, option)
     clock = _Clock(time)
     times, masses = [], []
     for number, row in rows:
