@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from hil.places import about
+
 NOWHERE = Path(os.devnull)
 UNUSABLE = 2
 NOBODY_READS = 141  # as a shell has it of a program whose pipe was closed
@@ -21,9 +23,12 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return UNUSABLE
-    except BrokenPipeError:  # `hil list | head -1`
+    except OSError as error:  # the last of what was said went nowhere: `hil list | head -1`, a full disk
         os.dup2(os.open(NOWHERE, os.O_WRONLY), sys.stdout.fileno())
-        return NOBODY_READS
+        if isinstance(error, BrokenPipeError):
+            return NOBODY_READS
+        print(f"error: {about(error)}", file=sys.stderr)
+        return UNUSABLE
     return code
 
 
