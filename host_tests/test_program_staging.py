@@ -97,7 +97,7 @@ def test_what_is_no_time_of_the_day_is_refused(text):
 def test_a_segment_belongs_to_a_weekday_or_to_all(day):
     staging, answer = Staging("p"), "OK" if day in ("all", "mon", "sun") else "ARG"
     assert code(staging.segment, day, "19:05", "100ng") == answer
-    assert staging.values == ({"name": "p", f"seg.{day}.19:05": "100"} if answer == "OK" else {"name": "p"})
+    assert staging.values == ({"name": "p", f"seg.{day}.19:05": 100} if answer == "OK" else {"name": "p"})
 
 
 @pytest.mark.req("R-PRF-1")
@@ -105,7 +105,7 @@ def test_a_segment_belongs_to_a_weekday_or_to_all(day):
 def test_a_segment_is_kept_under_the_time_it_was_given(start):
     staging = Staging("p")
     staging.segment("mon", start, "7ng")
-    assert staging.values[f"seg.mon.{start}"] == "7"
+    assert staging.values[f"seg.mon.{start}"] == 7
 
 
 @pytest.mark.req("R-UNIT-3")
@@ -124,7 +124,7 @@ def test_a_full_day_takes_no_segment_more_wherever_it_begins_but_every_one_may_b
         staging.segment("mon", f"{hour:02d}:00", "100ng")
     for hour in (0, 12, 23):
         staging.segment("mon", f"{hour:02d}:00", "101ng")
-        assert staging.values[f"seg.mon.{hour:02d}:00"] == "101"
+        assert staging.values[f"seg.mon.{hour:02d}:00"] == 101
         assert code(staging.segment, "mon", f"{hour:02d}:30", "100ng") == "ARG"
     assert code(staging.segment, "tue", "00:30", "100ng") == "OK", "other days are not full"
     assert MAX_SEGMENTS == 24

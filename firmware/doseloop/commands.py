@@ -19,7 +19,7 @@ from doseloop.label import (
 from doseloop.line import PARTS
 from doseloop.port import refuse_catheter_port
 from doseloop.undo import keep
-from doseloop.units import Refusal, parse_date, parse_integer, parse_quantity, printable
+from doseloop.units import Refusal, collect_garbage, parse_date, parse_integer, parse_quantity, printable
 
 # Field kinds: ("q", unit, least, most) quantity; ("n", least, most) count; ("w", words) one of; ("t", most) text;
 # ("d",) date; ("h", digits) hex. A name ending in "?" may be left out.
@@ -217,8 +217,15 @@ class Commands:
         return reply
 
     def _act(self, request, fields):
-        act, given = self._handlers[request.verb], (self._pump, fields, request)
-        return keep(self._pump, act, *given) if request.verb in _KEPT else act(*given)
+        act, given, kept = self._handlers[request.verb], (self._pump, fields, request), request.verb in _KEPT
+        try:
+            return keep(self._pump, act, *given) if kept else act(*given)
+        except MemoryError:
+            if not kept and not request.verb.startswith("PROG:") and VERBS[request.verb][0] != "ask":
+                raise  # nobody knows how far it came: a reset does, from the record
+        self._pump.stage = None
+        collect_garbage()
+        raise Refusal("MEMORY", "no room for that now, nothing is changed; what was staged is dropped, begin again with PROG:NEW")
 
     def _is_news(self, verb):
         """STOP needs no key: of one said again and again the log takes the 1st, 2nd, 4th, 8th, ... so that it pushes nothing out."""

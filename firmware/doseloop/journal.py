@@ -82,7 +82,7 @@ class Journal:
             try:
                 self._store.replace(path, blob)
                 kept += 1
-            except OSError:
+            except (OSError, MemoryError):
                 kept += self._generation(path) == generation  # the error came after all was written
         return kept
 

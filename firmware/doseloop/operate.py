@@ -25,6 +25,7 @@ def set_time(pump, fields, request):
 
 
 def new_program(pump, fields, request):
+    pump.stage = None
     pump.stage = Stage(Staging(fields["name"]), request.sess, pump.clock.elapsed)
     return []
 

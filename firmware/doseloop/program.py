@@ -83,7 +83,7 @@ class Staging:
         others = len([k for k in self.values if k.startswith("seg.%s." % day) and k != key])
         if others >= MAX_SEGMENTS:
             raise Refusal("ARG", "a day has at most %d segments" % MAX_SEGMENTS)
-        self.values[key] = str(dose_ng)
+        self.values[key] = dose_ng
 
     def taper(self, day, dose):
         """Day 1 to 28 of a drug holiday (R-HOL-1)."""
@@ -128,9 +128,10 @@ class Program:
 
     def _build_week(self, values):
         days = {}
-        for key in values:
+        while values:  # let go one by one: a full week's are 20 KB
+            key, dose = values.popitem()
             _, day, start = key.split(".")
-            days.setdefault(day, []).append((parse_clock(start), int(values[key])))
+            days.setdefault(day, []).append((parse_clock(start), int(dose)))
         for number, day in enumerate(DAYS):
             segments = sorted(days.get(day) or days.get("all") or ())
             if not segments or segments[0][0] != 0:
@@ -303,7 +304,12 @@ def _segment_refusal(code, day, start, dose, relation, percent):
 
 def digest(lines):
     """A program's hash: first 16 hex digits of SHA-256 over its sorted lines."""
-    return binascii.hexlify(hashlib.sha256("\n".join(lines).encode()).digest())[:16].decode()
+    whole, between = hashlib.sha256(), b""
+    for line in lines:  # one by one: joined, a full week's would want 4 KB in one piece, twice
+        whole.update(between)
+        whole.update(line.encode())
+        between = b"\n"
+    return binascii.hexlify(whole.digest())[:16].decode()
 
 
 def split_lines(lines):

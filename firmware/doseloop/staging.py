@@ -1,7 +1,7 @@
 """The program being staged over the wire: it belongs to one session and dies with it, or after 5 minutes (DESIGN, "The wire")."""
 
 from doseloop.taper import make_program
-from doseloop.units import Refusal, const
+from doseloop.units import Refusal, collect_garbage, const
 
 STAGING_MS = const(300_000)
 
@@ -26,4 +26,5 @@ def staging_of(pump, sess):
 
 def staged_program(pump, sess):
     """The staged lines as a checked Program or Taper."""
+    collect_garbage()
     return make_program(staging_of(pump, sess).lines())

@@ -10,7 +10,7 @@ _INNER = (Tally, Trial, Taper, Ring)
 
 
 def keep(pump, act, *given):
-    """Do act(*given) and save; Refusal STORAGE if neither copy takes it: then memory and storage are as before.
+    """Do act(*given) and save; Refusal STORAGE if neither copy takes it: then memory and storage are as before, as after MemoryError.
 
     Meanwhile nothing else is written: a log line or a record of the account must not tell of what is undone.
     """
@@ -24,11 +24,16 @@ def keep(pump, act, *given):
     keeper.holding = True
     try:
         reply = act(*given)
+        keeper.holding = False
+        kept = pump.save()
     except Refusal:
         keeper.release()
         raise
-    keeper.holding = False
-    if not pump.save():
+    except MemoryError:
+        keeper.holding = False
+        _undo(pump, before)
+        raise
+    if not kept:
         _undo(pump, before)
         raise Refusal("STORAGE", "the storage takes no write, nothing is changed; try again, and if SELF? says so too, replace the pump")
     pump.write_sample()
