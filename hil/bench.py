@@ -92,7 +92,8 @@ def checked_build(config: BenchConfig) -> dict[str, str]:
     if identity.get("maker") != "doseloop":
         raise BenchUnusable(f"{config.target}: answers as {identity.get('maker')!r}, not as a doseloop pump")
     if wanted and identity.get("hash") != wanted:
-        how = f"flash it (make flash BOARD={identity.get('board')}), or correct firmware = in bench.toml"
+        flash = "" if config.simulated else f"flash it (make flash BOARD={identity.get('board')}), or "
+        how = f"{flash}correct firmware = in bench.toml"
         raise BenchUnusable(f"{config.target}: runs firmware {identity.get('hash')}, and {wanted} is to be tested: {how}")
     return identity
 

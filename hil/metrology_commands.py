@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hil import evidence
+from hil import evidence, metrology_page
 from hil.errors import BenchError, InputError
 from hil.instruments.diagnostics import diagnose
 from hil.instruments.opening import HELP, open_balance
@@ -59,8 +59,8 @@ def conditions_of(args: argparse.Namespace, given: Conditions | None = None) -> 
 
 def _add_metrology(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Plays a plan of test flows and boluses on test fluid (R-CAL-2) and judges them by IEC 60601-2-24. Leaves metrology.json,"
-        " figures.csv, weights.csv (for `analyse`), pictures. Exit 0: nothing failed; 1: a figure failed; 2: the bench is unusable."
+        "Plays a plan of test flows and boluses on test fluid (R-CAL-2) and judges them by IEC 60601-2-24. Leaves report.html,"
+        " metrology.json, figures.csv, weights.csv (for `analyse`). Exit 0: nothing failed; 1: a figure failed; 2: the bench is unusable."
     )
     parser.add_argument("--target", default="unix", help="unix (simulated rig, virtual time; default) or a pyserial URL of a pump")
     parser.add_argument("--balance", metavar="URL", help=f"{HELP}; none: the simulated one of the simulated rig")
@@ -105,8 +105,9 @@ def _leave(outcome: Outcome, out: Path) -> int:
     pictures.write(outcome, out)
     outcome.write(out)
     write_logs(outcome, out)
+    metrology_page.write(outcome, out / "report.html")
     print("\n".join(lines(outcome)))
-    print(f"  metrology.json, figures.csv, pictures: {out}")
+    print(f"  metrology.json, figures.csv, pictures beside the report: {out / 'report.html'}")
     return FAILED_EXIT if worst(outcome.figures) == FAILED else PASSED_EXIT
 
 

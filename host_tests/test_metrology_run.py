@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from html import escape
 
 import pytest
 
-from hil import cli
+from hil import cli, metrology_page, report
 from hil.errors import BenchError, InputError
 from hil.instruments import BalanceModel, MtSicsBalance, SimulatedBalance
 from hil.instruments.diagnostics import diagnose, last_digit
 from hil.metrology import plan as plans
+from hil.metrology.figure import Contribution, Figure, not_measured
+from hil.metrology.outcome import Outcome
+from hil.metrology.volume import Conditions
 from hil.metrology_run import Runner
 from hil.plant import Rig, RigConfig
+from hil.result import limits_text, shown
 from hil.wetbench import Place, WetBench
 
 SHORT = replace(plans.Plan("short"), blank_points=3)
@@ -115,6 +121,36 @@ def test_the_command_leaves_figures_pictures_and_json_marked_simulated(tmp_path,
     found = json.loads((tmp_path / "out" / "metrology.json").read_text())
     assert "SIMULATED" in told and found["evidence"] == "SIMULATED" and found["verdict"] == "passed"
     assert {"metrology.json", "figures.csv", "weights.csv", *found["pictures"]} <= {p.name for p in (tmp_path / "out").iterdir()}
+    assert "report.html" in told and (tmp_path / "out" / "report.html").is_file()
+
+
+def test_the_page_has_verdict_limits_margin_doubt_and_budget_of_each_figure_and_stands_alone(tmp_path):
+    bolus = plans.BolusPlan("<small>", 50_000, 30, 4)
+    outcome, _, _ = played(tmp_path, replace(SHORT, flows=(FLOW,), boluses=(bolus,)))
+    page = metrology_page.page(outcome)
+    assert page.index("SIMULATED") < page.index("overall error A") and "&lt;small&gt;" in page and "<small>" not in page
+    budgets = metrology_page.budgets(outcome.figures)
+    assert [f.name for b in budgets for f, _ in b.rows] == [f.name for f in outcome.figures if f.budget] and len(outcome.figures) > 13
+    for figure in outcome.figures:
+        row = page[page.index(f">{escape(figure.name, quote=False)}</td>") :].split("</tr>", 1)[0]
+        m = figure.measurement()
+        for said in (shown(m.value), f">{figure.unit}<", report.uncertainty_text(m), limits_text(m), shown(m.margin), m.verdict):
+            assert said in row
+    assert page.count('<div class="wide"><svg') == 3 and not re.search(r"""(src|href)=["'](?!#|data:)""", page.replace("xlink:", ""))
+
+
+def test_a_run_that_measured_nothing_and_one_whose_noise_hides_all_say_so_on_their_page():
+    outcome = Outcome("nothing", "FROM A FILE", "a file", Conditions(), notes=["the balance went away: <unplugged>"])
+    outcome.others = [not_measured("lost", "%", "the balance gave 0 weights")]
+    page = metrology_page.page(outcome)
+    assert "lost</td>" in page and "the balance gave 0 weights" in page and "away: &lt;unplugged&gt;" in page
+    assert page.index('class="verdict not measured">not measured') < page.index("FROM A FILE") < page.index("lost</td>")
+    outcome.others = [Figure("loud", 3.0, "%", (Contribution("noise", 9.0, "a lorry"),), -5.0, 5.0, floor=True)]
+    assert '<tr class="grey"><td class="head">loud' in metrology_page.page(outcome) and "below the noise floor" in metrology_page.page(
+        outcome
+    )
+    outcome.others = []
+    assert "None was measured" in metrology_page.page(outcome)
 
 
 # plans

@@ -224,6 +224,7 @@ def test_another_build_ends_a_shared_suite_as_plainly(tmp_path: Path) -> None:
     done = run_suite(tmp_path, "--bench", str(tmp_path / "bench.toml"), "-n", "2")
     said = done.stdout + done.stderr
     assert done.returncode == 2 and "1234567812345678 is to be tested" in said and "INTERNALERROR" not in said, said
+    assert "correct firmware = in bench.toml" in said and "make flash" not in said  # a simulated pump is not flashed
 
 
 @pytest.mark.parametrize(

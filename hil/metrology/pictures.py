@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ GREY = "#9aa3ad"
 AXIS = 15.0  # percent either way, as the standard draws it
 SIZE_IN = (7.2, 4.2)
 CHART_IN = 3.9
+Shown = TypeVar("Shown")
 GREY_SAYS = "Grey: the noise is over a third of the limit, so nothing is judged."
 
 
@@ -42,11 +44,16 @@ def trumpet_chart(flow: FlowResult, evidence: str, instrument: str) -> Chart:
     return Chart(f"Trumpet curve, {_at(flow)}", caption, evidence, CHART_IN, _above(_trumpet, flow, evidence))
 
 
-def _above(draw: Callable[[Axes, FlowResult], None], flow: FlowResult, evidence: str) -> Callable[[Axes, Look], None]:
+def bolus_chart(bolus: BolusResult, evidence: str) -> Chart:
+    caption = "Each bolus, by its weight before and after; the mean as a line."
+    return Chart(_of_boluses(bolus), caption, evidence, CHART_IN, _above(_boluses, bolus, evidence))
+
+
+def _above(draw: Callable[[Axes, Shown], None], what: Shown, evidence: str) -> Callable[[Axes, Look], None]:
     """On a page the legend stands over the curves."""
 
     def drawn(axes: Axes, look: Look) -> None:
-        draw(axes, flow)
+        draw(axes, what)
         legend_above(axes, look, evidence)
 
     return drawn
