@@ -56,9 +56,10 @@ def show(found: list[validation.Finding], seeds: int) -> None:
         figures = f"{one.truth:9.3f} {one.truth + one.bias:10.3f} {one.expanded:8.3f}   {one.held:4d}          {one.least:4d}"
         spread = f"{one.spread:9.2f}" if one.exact else "         "
         print(f"{name:30s} {one.figure:20s} {figures}   {spread} {'' if one.ok else ' NOT RECOVERED'}")
+    means = [one for one in found if one.exact]
     extremes = [one for one in found if not one.exact and not one.figure.startswith("evaporation")]
     print(f"{sum(one.ok for one in found)} of {len(found)} figures recovered within their stated uncertainty; intervals that hold")
-    print(f"the truth, stated about 95 %: of overall errors and means {_held([one for one in found if one.exact])}, of extremes {_held(extremes)};")
+    print(f"the truth, stated about 95 %: of overall errors and means {_held(means)}, of extremes {_held(extremes)};")
     print("extremes take the standard's own value, which noise can only lift: their intervals reach further on that side")
 
 
