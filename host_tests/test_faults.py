@@ -140,8 +140,8 @@ PLANTED = (
     (
         "a commit that is not kept is answered OK",
         "undo.py",
-        "if not pump.save():",
-        "if pump.save() is None:",
+        "if not kept:",
+        "if kept is None:",
         "flash full, a commit",
         "the commit was answered OK",
     ),
