@@ -18,6 +18,7 @@ RATE_SPAN_US = 2_500_000  # a lease has whole microseconds for its period and is
 MARGIN_S = 0.5  # around a change of rate: it came somewhere in the exchange that ordered it, and is found at the next turn
 LEASE_BOLUS_MS = 1_000  # DESIGN: what all outstanding leases hold at most
 LEASE_BASAL_MS = 10_000
+STACK_B = 1024.0  # MicroPython keeps 256 for itself; the rest is for the interrupt that comes at the deepest call
 ENABLE_MS = 2_100  # a state machine drops it unless it was fed within 2 s
 
 Edges = NDArray[np.int64]
@@ -40,6 +41,7 @@ class Pins:
     lost_cycles: int  # by the emulator: figures are worth nothing if there are any
     sounds: int
     resets_ns: Sequence[int] = ()
+    stack_left: int | None = None  # bytes that were never used
 
     def after(self, from_ns: int, to_ns: int) -> Edges:
         return self.edges_ns[(self.edges_ns > from_ns) & (self.edges_ns <= to_ns)]
@@ -50,8 +52,15 @@ def of_pulses(pins: Pins, expectation: Expectation, until_us: int, longest_s: fl
     return [
         *_of_stretches(list(_errors(pins.edges_ns, expectation, until_us, longest_s + MARGIN_S))),
         Measurement("PIO steps lost by the emulator", float(pins.lost_cycles), "", 0.0, 0.0, "else its times are worth nothing"),
+        *_of_stack(pins),
         Measurement("sounds heard at the buzzer", float(pins.sounds), "", None, None, "edges of its pin"),
     ]
+
+
+def _of_stack(pins: Pins) -> list[Measurement]:
+    if pins.stack_left is None:
+        return []
+    return [Measurement("C stack that was never used", float(pins.stack_left), "B", STACK_B, None, "interrupts need it too")]
 
 
 def _of_stretches(errors: list[tuple[float, float, int]]) -> list[Measurement]:

@@ -140,7 +140,7 @@ PLANTED = {
         "records .* by .* STOPs"),
     "a second STOP that makes a step": (
         "pump.py", "        cut = self.deliveries.current\n        now = self.settle()\n",
-        "        if not self.run:\n            self.hal.put(1, 0, 1000)\n", "steps were ordered"),
+        "        if not self.run:\n            self.hal.put(1, 0, 1000)\n", "steps were ordered|made 1 steps"),  # as the second comes
     "noise that wears the flash": (
         "wire.py", "        self.frame_errors += 1\n", '        self._gate._log(text)\n', "flash"),
 }  # fmt: skip

@@ -1,6 +1,8 @@
 """The journal: whatever a power cut leaves, all earlier records are readable and no number is used twice."""
 
 import contextlib
+import errno
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -384,3 +386,23 @@ def test_a_newest_file_that_cannot_be_read_at_a_start_is_neither_removed_nor_wri
     found.open()
     kept = [r[4] for r in found.records("log")]
     assert kept[:114] == [b"r%d" % i for i in range(64)] + [b"r%d" % i for i in range(64, 114)] and kept[-1] == b"after"
+
+
+def test_a_file_that_cannot_be_removed_is_not_appended_to_and_no_record_is_lost(tmp_path, monkeypatch):
+    """Found by the power-cut campaign: what came after a removal that had failed stood behind the old records, where nobody looks."""
+    ring = STREAMS["marks"] * PER_FILE
+    journal, usual, failures = opened(FileStore(str(tmp_path))), os.remove, [OSError(errno.EIO)]
+    for number in range(ring):
+        journal.append("marks", 1, number, 0, b"")
+
+    def remove(path):
+        if failures:
+            raise failures.pop()
+        usual(path)
+
+    monkeypatch.setattr("doseloop.store.os.remove", remove)
+    for number in range(ring, ring + 3):
+        journal.append("marks", 1, number, 0, b"")
+    assert not failures
+    for found in (journal, opened(FileStore(str(tmp_path)))):
+        assert [record[2] for record in found.records("marks")] == list(range(PER_FILE, ring + 3))

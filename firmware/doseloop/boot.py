@@ -33,6 +33,7 @@ def restore(pump):
         verdict = "bad"
     pump.steps_before_boot = pump.ledger.total_steps()
     _report(pump, torn, verdict, outage_ms)
+    pump.keeper.write_log()  # what is uncertain is told before a new record of the account has it as made
     _resume(pump, state, outage_ms)
 
 

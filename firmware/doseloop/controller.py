@@ -47,17 +47,22 @@ class Controller:
         self._signal = 0
         self._turns = 0  # since the garbage was last collected
         boot.restore(pump)
+        pump.keeper.write_log()
         pump.self_test.start()
 
     def _elapsed(self):
         return self.pump.clock.elapsed
 
     def _handle(self, request):
-        reply = self._commands.dispatch(request)
-        if request.verb == "HELLO":
-            self.pump.stage = None
-        self.pump.refresh()
-        return reply
+        """What wire.py calls; what it has to tell the log is written before it is answered."""
+        try:
+            reply = self._commands.dispatch(request)
+            if request.verb == "HELLO":
+                self.pump.stage = None
+            self.pump.refresh()
+            return reply
+        finally:
+            self.pump.keeper.write_log()
 
     def run(self):
         while True:
@@ -87,6 +92,8 @@ class Controller:
         self._dose(pump.clock.elapsed)  # a command may have taken a while: the chain begins at the ticks that belong to this
         self._sound(now)
         self._report()
+        if pump.keeper.waiting:
+            pump.keeper.write_log()
         if busy:
             return 0
         return self._sleep(now)

@@ -222,15 +222,12 @@ class _Stream:
 
     def _put(self, kind, elapsed_ms, wall_s, payload):
         body = struct.pack(_BODY, self._index + 1, kind, VERSION, len(payload), 0, elapsed_ms, wall_s, payload)
-        self._write(b"\xff" * self._pad + body + struct.pack("<I", _crc(body)))
-        self._index += 1
-        self._pad = 0
-
-    def _write(self, data):
         file = self._file(self._index)
         if self._index % _PER_FILE == 0:
             self._store.remove(file)  # the oldest 63 make room
-        self._store.append(file, data)
+        self._store.append(file, b"\xff" * self._pad + body + struct.pack("<I", _crc(body)))
+        self._index += 1
+        self._pad = 0
 
     def records(self, from_seq):
         newest = self._index - 1

@@ -1,6 +1,7 @@
 """Keeps the account and the record in the journal: samples, intents, results, log lines, and the one copy of state.
 
-Nothing is written while a bolus moves (DESIGN, "The account"): log lines wait in memory until it has ended.
+Nothing is written while a bolus moves (DESIGN, "The account"). Log lines wait in memory for the end of the command or the turn
+in which they arise: that is where the stack has room to write them, 8 KB on a Pico being some 28 calls.
 """
 
 import json
@@ -10,7 +11,7 @@ from doseloop.journal import Journal
 from doseloop.units import collect_garbage
 from doseloop.windows import QUARTER_MS
 
-_MAX_WAITING = 40
+_MAX_WAITING = 64
 _LOG_TEXT = 40
 
 
@@ -22,12 +23,12 @@ class Keeper:
         self.holding = False
         self.dirty = False  # state changed and was not saved yet
         self.saved_at = 0  # elapsed ms of the last save
-        self.lost_lines = 0  # log lines that found no room while holding
+        self.waiting = []  # log lines
+        self.lost_lines = 0  # those that found no room
         self.failing = False  # the last write failed
         self.unkept = False  # the last state to be saved is in no copy
         self.failed = False  # one has, and nobody was told yet
         self._clock = clock
-        self._waiting = []
 
     # Account stream.
 
@@ -54,28 +55,22 @@ class Keeper:
     # Log stream.
 
     def log(self, kind, text):
-        """One line of at most 40 characters; waits while a delivery moves."""
-        entry = (kind, self._clock.elapsed, self._clock.unix_s(), text[:_LOG_TEXT].encode())
-        if not self.holding:
-            self._try(self.journal.append, "log", *entry)
-        elif len(self._waiting) < _MAX_WAITING:
-            self._waiting.append(entry)
+        """One line of at most 40 characters, for write_log()."""
+        if len(self.waiting) < _MAX_WAITING:
+            self.waiting.append((kind, text[:_LOG_TEXT].encode(), self._clock.elapsed, self._clock.unix_s()))
         else:
             self.lost_lines += 1
 
-    def release(self):
-        """The delivery has ended: write what waited."""
-        self.holding = False
-        waiting, self._waiting = self._waiting, []
-        for entry in waiting:
-            self._try(self.journal.append, "log", *entry)
+    def write_log(self):
+        """Write the lines that wait, unless a delivery moves: before a command is answered, and at the end of each turn."""
+        if self.holding:
+            return
         if self.lost_lines:
-            self.log(records.CHANGE, "%d log lines lost in a delivery" % self.lost_lines)
-        self.lost_lines = 0
-
-    def forget(self):
-        """What waited tells of something that was undone."""
-        self._waiting = []
+            self.waiting.append((records.CHANGE, b"%d log lines lost" % self.lost_lines, self._clock.elapsed, self._clock.unix_s()))
+            self.lost_lines = 0
+        waiting, self.waiting = self.waiting, []
+        for kind, text, elapsed, wall in waiting:
+            self._append("log", kind, text, elapsed, wall)
 
     # State.
 
@@ -94,15 +89,16 @@ class Keeper:
         data, verdict = self.journal.load("state", not self.holding)
         return (json.loads(data) if data else None), verdict
 
-    def _append(self, stream, kind, payload):
-        return self._try(self.journal.append, stream, kind, self._clock.elapsed, self._clock.unix_s(), payload)
+    def _append(self, stream, kind, payload, elapsed_ms=None, wall_s=0):
+        """A storage that cannot be written is said and stops no basal (R-ALM-11): the account goes on in memory.
 
-    def _try(self, write, *what):
-        """A storage that cannot be written is said and stops no basal (R-ALM-11): the account goes on in memory."""
-        self.failing = True
+        Of now, unless it is told of when.
+        """
+        if elapsed_ms is None:
+            elapsed_ms, wall_s = self._clock.elapsed, self._clock.unix_s()
         try:
-            write(*what)
+            self.journal.append(stream, kind, elapsed_ms, wall_s, payload)
             self.failing = False
         except OSError:
-            self.failed = True
+            self.failing = self.failed = True
         return not self.failing

@@ -419,7 +419,7 @@ class Pump:
             self.therapy.trial.end(delivery.outcome, now)
         self.line.delivered(CATEGORY[delivery.verb], made, self.ledger.steps_per_ml)
         self.keeper.result(delivery)
-        self.keeper.release()
+        self.keeper.holding = False
         self.keeper.log(records.CHANGE, bolus_text(delivery))
         self.write_sample()
         self.save()

@@ -157,7 +157,11 @@ class RegionStore:
         return block
 
     def _first(self):
-        return min(self._clean, key=lambda block: (self._worn[block], block))
+        first = self._clean[0]
+        for block in self._clean:
+            if (self._worn[block], block) < (self._worn[first], first):
+                first = block
+        return first
 
     def _drop(self, file):
         for block in file.blocks:

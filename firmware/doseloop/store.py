@@ -47,11 +47,12 @@ class FileStore:
         os.rename(path + ".tmp", path)
 
     def remove(self, name):
-        """Remove `name` if it is there."""
+        """Remove `name` if it is there; OSError if it stays: what is appended next would stand behind what was to go."""
         try:
             os.remove(self._prefix + name)
-        except OSError:
-            pass
+        except OSError as error:
+            if error.errno != _ENOENT:
+                raise
 
     def tidy(self):
         """Work that is better done while nothing waits (region.py has some): none here."""

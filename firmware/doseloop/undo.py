@@ -20,24 +20,23 @@ def keep(pump, act, *given):
         pump.save()
         return reply
     pump.watch.settle_force(pump.clock.elapsed)
-    before = _remember(pump)
+    before, told = _remember(pump), len(keeper.waiting)
     keeper.holding = True
     try:
         reply = act(*given)
         keeper.holding = False
         kept = pump.save()
     except Refusal:
-        keeper.release()
+        keeper.holding = False
         raise
     except MemoryError:
         keeper.holding = False
-        _undo(pump, before)
+        _undo(pump, before, told)
         raise
     if not kept:
-        _undo(pump, before)
+        _undo(pump, before, told)
         raise Refusal("STORAGE", "the storage takes no write, nothing is changed; try again, and if SELF? says so too, replace the pump")
     pump.write_sample()
-    keeper.release()
     return reply
 
 
@@ -55,10 +54,10 @@ def _copy(value):
     return type(value)(value) if type(value) in (list, dict) else value
 
 
-def _undo(pump, before):
+def _undo(pump, before, told):
     for part, names, values in before:
         for name, value in zip(names, values):
             setattr(part, name, value)
-    pump.keeper.forget()
+    del pump.keeper.waiting[told:]  # lines that tell of what is undone
     pump.settle()
     pump.flow()

@@ -58,6 +58,7 @@ class Wire:
         self._pos = self._end = 0  # what of the chunk is not yet taken
         self._queue = []  # lines to send; the first may be the rest of one
         self._queued = 0  # bytes in it
+        self._news = []  # (name, pairs) of events that are no lines yet
         self._events = 0  # number of the last event, dropped or not
         self._expected = 1
         self._last_line = None  # the line that took the last number, and its answer
@@ -67,6 +68,8 @@ class Wire:
 
     def turn(self):
         """Send; take at most 256 bytes, and do the line that ends among them. True if there may be more to do at once."""
+        if self._news:
+            self._tell()
         busy = self._flush() if self._queue else False
         if self._pos == self._end:
             self._pos = 0
@@ -75,24 +78,39 @@ class Wire:
                 return busy
         self._pos = self._reader.feed(self._chunk, self._pos, self._end)
         if self._reader.ended:
-            self._line(self._reader.take())
+            job = self._line(self._reader.take())
+            if job:  # done here and not where it was judged: what a command calls needs most of a Pico's stack
+                request, answer, given = job
+                try:
+                    own, refusal = self._handle(request) or (), None
+                except Refusal as error:
+                    own, refusal = (), error
+                self._tell()
+                self._send(answer(request, own, refusal, *given))
             self._flush()
         return True
 
     def waiting(self):
         """True while output waits for the port."""
-        return self._queued > 0
+        return self._queued > 0 or bool(self._news)
 
     def event(self, name, pairs):
-        """Tell the host of the session, if one is open, unasked. A courtesy: dropped and counted when output is stuck."""
-        if not self.sess:
-            return
-        self._events = _next_seq(self._events)
-        line = frame.event_line(self._events, name, pairs)
-        if self._queued + len(line) > _EVENT_BYTES:
-            self.dropped += 1
-        else:
-            self._put(line)
+        """Tell the host of the session, if one is open, unasked. A courtesy: dropped and counted when output is stuck.
+
+        The line is made in turn(): what calls this is deep in the stack already.
+        """
+        if self.sess:
+            self._news.append((name, pairs))
+
+    def _tell(self):
+        for name, pairs in self._news:
+            self._events = _next_seq(self._events)
+            line = frame.event_line(self._events, name, pairs)
+            if self._queued + len(line) > _EVENT_BYTES:
+                self.dropped += 1
+            else:
+                self._put(line)
+        self._news.clear()
 
     def _flush(self):
         """Send what the port takes; True if it took anything."""
@@ -123,14 +141,16 @@ class Wire:
     # ---- a line
 
     def _line(self, line):
+        """Answers it, or returns what is to be done for it: (request, answer, given), see turn()."""
         if line is None:
             self._frame_error("a line of more than 512 bytes was dropped")
         elif line[:1] == b">":
-            self._frame(line)
+            return self._frame(line)
         else:
             text = str(line, "ascii").strip()
             if text:
-                self._send(self._typed(text))
+                return self._typed(text)
+        return None
 
     def _frame_error(self, text):
         self.frame_errors += 1
@@ -141,25 +161,37 @@ class Wire:
             seq, verb, pairs = frame.parse(line)
         except frame.WireError as error:
             self._frame_error(error.text)
-            return
+            return None
+        if line == self._last_line and verb != "HELLO":
+            self._send(self._last_reply)
+            return None
         try:
-            reply = self._answer(line, seq, verb, pairs)
+            return self._judge(line, seq, verb, pairs)
         except Refusal as refusal:
-            reply = _error(seq, refusal)
-        self._send(reply)
+            self._send(_error(seq, refusal))
+        return None
 
-    def _answer(self, line, seq, verb, pairs):
-        """The answer to a good frame. A Refusal raised here took no number; one raised in _taken did."""
+    def _judge(self, line, seq, verb, pairs):
+        """What a good frame asks for. A Refusal raised here takes no number; what _admit refuses does."""
         if verb == "HELLO":
-            return self._hello(seq, pairs)
-        if line == self._last_line:
-            return self._last_reply
+            return self._new_session(seq, pairs), self._greet, ()
         need = self._needs(verb)
         if need == "stop":
-            return self._stop(line, seq, verb, pairs)
+            return Request(verb, {}, seq=seq, role=self._gate.role, sess=self.sess), self._stopped, (line, pairs)
         self._check_session(_value(pairs, "sess"), verb == "AUTH" or need in ROLES)
         self._check_seq(seq, "")
-        return self._taken(line, seq, self._do, (verb, need, line, pairs))
+        own, refusal = (), None
+        try:
+            args = _args(pairs)
+            args.pop("sess", None)
+            if verb != "AUTH":
+                return self._admit(verb, need, line, pairs, args), self._taken, (line,)
+            _only(args, ("role", "mac"), "")
+            own = self._gate.open(args)
+        except Refusal as error:
+            refusal = error
+        self._send(self._taken(Request(verb, {}, seq=seq), own, refusal, line))
+        return None
 
     def _check_session(self, sess, must):
         if not self.sess:
@@ -174,53 +206,56 @@ class Wire:
             expected = [("expected", "%04d" % self._expected)]
             raise Refusal("SEQ", prefix + "the number is out of sequence", expected + list(pairs))
 
-    def _taken(self, line, seq, do, given):
-        """Do it, and keep the answer with the line: from here on the number is used."""
-        try:
-            reply = frame.reply_ok(seq, do(*given) or ())
-        except Refusal as refusal:
-            reply = _error(seq, refusal)
-        self._last_line = line
-        self._last_reply = reply
-        self._expected = _next_seq(seq)
-        self._gate.lap += self._expected < seq
-        return reply
-
-    def _do(self, verb, need, line, pairs):
-        args = _args(pairs)
-        args.pop("sess", None)
-        if verb == "AUTH":
-            _only(args, ("role", "mac"), "")
-            return self._gate.open(args)
+    def _admit(self, verb, need, line, pairs, args):
+        """The request of a verb that this session may use."""
         if need is None:
             raise Refusal("VERB", "there is no such verb: HELP and DICT? list them")
         if need in ROLES:
             self._gate.check(need, verb, line, pairs)
         args.pop("mac", None)
-        return self._handle(Request(verb, args, seq=int(line[1:5]), role=self._gate.role, sess=self.sess))
+        return Request(verb, args, seq=self._expected, role=self._gate.role, sess=self.sess)
 
-    def _hello(self, seq, pairs):
-        """Always a new session. The handler is told first: if it refuses, the old one stays."""
+    def _taken(self, request, own, refusal, line):
+        """The answer, kept with the line: from here on the number is used."""
+        seq = request.seq
+        self._last_reply = _reply(seq, own, refusal)
+        self._last_line = line
+        self._expected = _next_seq(seq)
+        self._gate.lap += self._expected < seq
+        return self._last_reply
+
+    def _new_session(self, seq, pairs):
         if seq:
             raise Refusal("SEQ", "HELLO has the number 0000", [("expected", "0000")])
         sess = "%08x" % self._rng()
         if sess == self.sess:
             sess = "%08x" % (int(sess, 16) ^ 1)
-        own = self._handle(Request("HELLO", _args(pairs), sess=sess)) or []
+        return Request("HELLO", _args(pairs), sess=sess)
+
+    def _greet(self, request, own, refusal):
+        """Always a new session; if the handler has refused, the old one stays."""
+        if refusal:
+            return _error(0, refusal)
         nonce = "%08x%08x" % (self._rng(), self._rng())
-        self.sess = sess
-        self._gate.begin(sess, nonce)
+        self.sess = request.sess
+        self._gate.begin(self.sess, nonce)
         self._expected = 1
         self._last_line = self._last_reply = None
-        return frame.reply_ok(0, [("boot", self.boot), ("sess", sess), ("proto", PROTO)] + list(own) + [("nonce", nonce)])
+        return frame.reply_ok(0, [("boot", self.boot), ("sess", self.sess), ("proto", PROTO)] + list(own) + [("nonce", nonce)])
 
-    def _stop(self, line, seq, verb, pairs):
-        """Obey, then judge. If the handler itself refuses, no number is taken and the repetition tries again."""
-        own = self._handle(Request(verb, {}, seq=seq, role=self._gate.role, sess=self.sess)) or ()
-        if not self.sess:
-            return frame.reply_ok(seq, own)
-        self._check_seq(seq, "stopped, but ", own)
-        return self._taken(line, seq, _judge_stop, (pairs, own))
+    def _stopped(self, request, own, refusal, line, pairs):
+        """It was obeyed, now it is judged. If the handler itself has refused, no number is taken and the repetition tries again."""
+        if refusal or not self.sess:
+            return _reply(request.seq, own, refusal)
+        try:
+            self._check_seq(request.seq, "stopped, but ", own)
+        except Refusal as error:
+            return _error(request.seq, error)
+        try:
+            _only(_args(pairs, "stopped, but "), ("sess", "mac"), "stopped, but ")  # sess and mac are not looked at
+        except Refusal as error:
+            refusal = error
+        return self._taken(request, own, refusal, line)
 
     # ---- a line typed by hand
 
@@ -235,9 +270,10 @@ class Wire:
             elif need != "ask" or not (verb == "HELP" or verb.endswith("?")):
                 raise Refusal("VERB", "by hand only STOP, HELP and the questions in its list")
             args = _args(frame.parse_fields(" ".join(words[1:]).lower()))
-            return frame.plain_ok(self._handle(Request(verb, args, bare=True)) or ())
+            return Request(verb, args, bare=True), _plain, ()
         except (Refusal, frame.WireError) as error:
-            return frame.plain_error(error.code, error.text)
+            self._send(frame.plain_error(error.code, error.text))
+        return None
 
 
 def _no_log(text):
@@ -248,8 +284,17 @@ def _next_seq(seq):
     return 1 if seq >= _LAST_SEQ else seq + 1
 
 
+def _reply(seq, own, refusal):
+    return _error(seq, refusal) if refusal else frame.reply_ok(seq, own)
+
+
 def _error(seq, refusal):
     return frame.reply_error(seq, refusal.code, refusal.text, refusal.fields)
+
+
+def _plain(request, own, refusal):
+    """The answer to a line typed by hand."""
+    return frame.plain_error(refusal.code, refusal.text) if refusal else frame.plain_ok(own)
 
 
 def _value(pairs, name):
@@ -274,9 +319,3 @@ def _only(args, allowed, prefix):
     for name in args:
         if name not in allowed:
             raise Refusal("ARG", "%s%s= is unknown here" % (prefix, name))
-
-
-def _judge_stop(pairs, own):
-    """The answer of a STOP that was obeyed in sequence: sess and mac are not looked at, other fields are an error."""
-    _only(_args(pairs, "stopped, but "), ("sess", "mac"), "stopped, but ")
-    return own

@@ -246,7 +246,7 @@ class EmulatedTarget(Target):
 
     def pins(self) -> Pins:
         edges = np.array(self.wiring.edges_ns, dtype=np.int64)
-        return Pins(edges, tuple(self.wiring.enable), self.chip.lost_cycles, len(self.wiring.sounds), self.resets_ns)
+        return Pins(edges, tuple(self.wiring.enable), self.chip.lost_cycles, len(self.wiring.sounds), self.resets_ns, self.chip.stack_left)
 
     def sounds(self) -> int:
         """Each burst of edges at the buzzer's pin."""

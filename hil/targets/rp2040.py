@@ -131,6 +131,8 @@ PROGRAM, READ_UNIQUE_ID = 0x02, 0x4B
 FLASH_ID = b"EMULATED"
 ROSC = 0x4006_0000
 RANDOMBIT = 0x1C
+STACK = slice(0x40000, 0x42000)  # of the memory: the two scratch banks, where MicroPython's linker file puts the C stack
+BLANK = 0xA5  # memory that nobody has written since power came
 
 
 class Wiring(Protocol):
@@ -216,8 +218,15 @@ class Chip(BaseDevice):  # type: ignore[misc, unused-ignore] # without rp2040py 
         """Times that PIO lost cycles of an idle jump; never, with TruePIO."""
         return sum(int(pio.backlog_drops) for pio in self.mcu.pio)
 
+    @property
+    def stack_left(self) -> int:
+        """Bytes of the C stack that were never used since power came; MicroPython raises RuntimeError when 256 are left."""
+        stack = bytes(self.mcu.sram[STACK])
+        return len(stack) - len(stack.lstrip(bytes([BLANK])))
+
     def boot(self) -> None:
         """Power on."""
+        self._blank_memory()
         self._started = True
         self.mcu.core.pc = FLASH_START_ADDRESS
 
@@ -262,8 +271,11 @@ class Chip(BaseDevice):  # type: ignore[misc, unused-ignore] # without rp2040py 
     def reset(self, cause: Any) -> None:
         """RUN pin or power: at once, flash kept. A power cut loses the memory too."""
         if cause is POWER_ON:
-            self.mcu.sram[:] = b"\xa5" * len(self.mcu.sram)
+            self._blank_memory()
         self.hard_reset(cause=cause)
+
+    def _blank_memory(self) -> None:
+        self.mcu.sram[:] = bytes([BLANK]) * len(self.mcu.sram)
 
     def _enter_reset(self, cause: Any) -> None:
         super()._enter_reset(cause)

@@ -210,6 +210,7 @@ class JumpKeeper:
         self.holding = False
         self.dirty = False
         self.saved_at = 0
+        self.waiting = []
         self.lost_lines = 0
         self.failed = self.unkept = False
         self._state = None
@@ -233,8 +234,8 @@ class JumpKeeper:
     def log(self, kind, text):
         pass
 
-    def release(self):
-        self.holding = False
+    def write_log(self):
+        pass
 
     def save(self, state):
         self._state = state

@@ -65,20 +65,20 @@ class Campaign:
                 while done < cut:
                     self._do(done)
                     done += 1
-                self._cut(cut, HOWS[(n + way) % len(HOWS)])
+                self._cut(cut, HOWS[(n + way) % len(HOWS)], " after an error at %d" % n)
             print("cuts", self.cuts)
 
     def _do(self, op):
         at, new = self.ops[op]
         self.image[at : at + len(new)] = new
 
-    def _cut(self, n, how):
+    def _cut(self, n, how, story=""):
         random = dice(3 * n + HOWS.index(how) + 1)
         flash = Flash(self.image)
         flash.tear(self.ops[n], how, random)
         base = flash.image() if self.seconds else None
         cut = judge.Cut(self.told, n)
-        name = "%s operation %d %s" % (self.kind, n, how)
+        name = "%s operation %d %s%s" % (self.kind, n, how, story)
         starts, told = self._start(flash, cut, name, self._is_torn(flash, n))
         if told is None or not starts:
             return

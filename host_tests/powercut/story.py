@@ -53,6 +53,7 @@ def _fill_rings(rig):
     keeper, ends = rig.pump.keeper, {name: files * _PER_FILE - _SHORT_OF_A_TURN[name] for name, files in STREAMS.items()}
     while keeper.journal.newest("log")[0] < ends["log"]:
         keeper.log(records.CHANGE, "filler")
+        keeper.write_log()
     while keeper.journal.newest("acct")[0] < ends["acct"]:
         rig.pump.write_sample()
         rig.advance(MINUTE // 4)
