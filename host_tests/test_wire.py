@@ -52,7 +52,8 @@ def test_hello_with_another_number_opens_nothing(opened):
 
 def test_a_refused_hello_leaves_the_session_in_force(opened):
     opened.refuse = Refusal("ARG", "no")
-    assert opened.reply(">0000 HELLO x=1").code == "ARG"
+    refused = opened.reply(">0000 HELLO x=1")
+    assert (refused.seq, refused.code) == (0, "ARG")
     assert opened.wire.sess == opened.sess
 
 
@@ -244,6 +245,7 @@ def test_events_come_between_lines_numbered_and_lost_ones_are_counted(opened):
     opened.serial.room = 0
     for _ in range(100):
         opened.wire.event("ALARM", [("text", "x" * 50)])
+    opened.wire.turn()
     dropped = opened.wire.dropped
     assert 80 < dropped < 100
     opened.serial.input = seal(">0001 STAT?")
@@ -254,6 +256,18 @@ def test_events_come_between_lines_numbered_and_lost_ones_are_counted(opened):
     assert len(found) == 101 - dropped
     opened.wire.event("X", [])
     assert opened.replies(b"")[0].number == 102, "a gap in the numbers shows the loss"
+
+
+def test_what_an_order_brings_about_is_told_before_its_answer(opened):
+    usual = opened.wire._handle
+
+    def handle(request):
+        opened.wire.event("ALARM", [("text", "PUMP_STOPPED on")])
+        return usual(request)
+
+    opened.wire._handle = handle
+    event, answer = opened.replies(seal(">0001 STAT?"))
+    assert event == Event(1, "ALARM", {"text": "PUMP_STOPPED on"}) and answer == Reply(1, "", "", {"n": "1"})
 
 
 def test_output_waiting_for_a_port_that_takes_nothing_lets_the_pump_sleep(opened):

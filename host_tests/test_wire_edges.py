@@ -153,6 +153,7 @@ def test_events_wait_in_1024_bytes_to_the_last_one(opened, last, dropped):
     opened.serial.room = 0
     for length in (300, 300, last):
         opened.wire.event("A", event_of(length))
+    opened.wire.turn()
     assert opened.wire.dropped == dropped
     assert opened.wire._queued == sum(map(len, opened.wire._queue)) == 600 + last * (not dropped)
     assert EVENTS == 600 + 424

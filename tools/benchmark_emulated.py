@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from hil.errors import BenchError  # noqa: E402 - after the path is set
 from hil.frames import next_seq, request_body, seal  # noqa: E402
 from hil.link import Link  # noqa: E402
+from hil.pin_figures import STACK_B  # noqa: E402
 from hil.pump import Pump  # noqa: E402
 from hil.scenario import find_scenario, load_scenario  # noqa: E402
 from tools.benchmark import Row, show  # noqa: E402
@@ -113,6 +114,8 @@ def wire_rows() -> Iterator[Row]:
         yield trip_row(f"{name}, {pico.answer_bytes} bytes back", times[name])
     yield trip_row("all of them", [each for found in times.values() for each in found])
     yield trip_row(f"STAT? each {PAUSE_MS} ms", round_trips_ms(pico, "STAT?", {}, PAUSE_MS))
+    left = pico.chip.stack_left
+    yield Row("C stack that was never used, of 8 KB", f"{left} B", f">= {STACK_B:.0f} B", left >= STACK_B)
 
 
 def first_status_ms(pico: PicoBench) -> float:

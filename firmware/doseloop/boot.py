@@ -33,7 +33,6 @@ def restore(pump):
         verdict = "bad"
     pump.steps_before_boot = pump.ledger.total_steps()
     _report(pump, torn, verdict, outage_ms)
-    pump.keeper.write_log()  # what is uncertain is told before a new record of the account has it as made
     _resume(pump, state, outage_ms)
 
 
@@ -70,6 +69,7 @@ def _restore_account(pump, state):
         replay.open_delivery = None  # ended long ago, its result lost with a torn record: the saved state has it
     if replay.open_delivery:
         _book_cut_off(pump, replay.open_delivery)
+    pump.keeper.write_log()  # what is in doubt is told before a new record has it as made
     pump.save()  # the line's bridge and the count it belongs to in one piece
     if replay.open_delivery:
         pump.keeper.result(replay.open_delivery)  # before the sample that has it: the next replay must not take it for basal

@@ -92,7 +92,7 @@ class Wire:
 
     def waiting(self):
         """True while output waits for the port."""
-        return self._queued > 0 or bool(self._news)
+        return bool(self._queue or self._news)
 
     def event(self, name, pairs):
         """Tell the host of the session, if one is open, unasked. A courtesy: dropped and counted when output is stuck.
@@ -162,7 +162,7 @@ class Wire:
         except frame.WireError as error:
             self._frame_error(error.text)
             return None
-        if line == self._last_line and verb != "HELLO":
+        if line == self._last_line:
             self._send(self._last_reply)
             return None
         try:

@@ -1,8 +1,9 @@
 """Runs on MicroPython: what a whole turn of the controller's loop takes, and how much heap the firmware holds.
 
 `make benchmark` runs it on the unix port, `make benchmark BOARD=emulated` and `make smoke` from the prompt of an emulated Pico. The
-hardware is a stub that takes every lease and turns at once, so what is measured is the firmware; its journal is a real one, on the
-real filesystem. It prints lines `name value unit`.
+hardware is a stub that takes every lease and turns at once, so what is measured is the firmware; its journal is a real one, and lies
+where the board's own would: on the bare blocks that an image of ours leaves free, else on the real filesystem. It prints lines
+`name value unit`.
 """
 
 import binascii
@@ -17,6 +18,7 @@ gc.threshold(8_192)  # as main.py loads: what stays lies close together, and lar
 
 from doseloop.controller import Controller  # noqa: E402 - the heap is measured around the import
 from doseloop.program import Program  # noqa: E402
+from doseloop.region import BLOCK, RegionStore  # noqa: E402
 from doseloop.store import FileStore  # noqa: E402
 
 MIDNIGHT = 1_809_043_200  # unix seconds of 2027-04-30 00:00
@@ -105,9 +107,17 @@ class Stub:
 
 
 def place():
-    """(board, folder of the journal): on the unix port a fresh folder, on a board its own filesystem."""
+    """(board, store of the journal), as hal_rp2.py and hal_unix.py choose it."""
     from board import BOARD
 
+    blocks = BOARD.get("journal_blocks", 0)
+    if blocks:
+        import rp2
+
+        first = rp2.Flash().ioctl(4, 0) - blocks
+        files = os.statvfs("/")
+        if files[1] * files[2] <= first * BLOCK:
+            return BOARD, RegionStore(rp2.Flash(start=first * BLOCK, len=blocks * BLOCK), blocks)
     folder = "build/benchmark/journal" if sys.platform in ("linux", "darwin") else "/measure"
     made = ""
     for name in folder.split("/"):
@@ -118,15 +128,17 @@ def place():
             pass
     for name in os.listdir(folder):
         os.remove(folder + "/" + name)
-    return BOARD, folder
+    return BOARD, FileStore(folder)
 
 
 def running():
     """A controller in the middle of night-flex-spinal."""
     gc.collect()
     gc.threshold(65_536)  # as main.py runs
-    board, folder = place()
-    hal = Stub(board, FileStore(folder))
+    board, store = place()
+    while store.tidy():
+        pass
+    hal = Stub(board, store)
     controller = Controller(hal)
     pump = controller.pump
     pump.set_clock(MIDNIGHT, 0)
