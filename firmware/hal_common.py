@@ -132,7 +132,6 @@ class BoardHal:
         self._guarded = False  # a bolus or prime moves: an open port cuts the motor off
         self._cut = False  # it has
         self.begin_port_irq(self._on_port)
-        self._strap = Pin(board["strap_pin"], Pin.IN, Pin.PULL_UP)
         self._wdt = None  # made by the first report; nothing stops it after that
         self._last_us = time.ticks_us()
         self._ms = time.ticks_ms() & TICKS_MASK  # type: ignore[operator] # the stubs hide that ticks are a number
@@ -192,9 +191,6 @@ class BoardHal:
 
     def port_open(self):
         return self._cut or self._port.value() == 1
-
-    def service_strap(self):
-        return self._strap.value() == 0
 
     def rtc(self):
         if time.gmtime()[0] < _RTC_YEAR_SET:

@@ -155,7 +155,7 @@ def alarms():
         a.signal(5)
         a.due(5)
         a.action()
-        a.any_high()
+        a.high()
 
     check("alarms that stay allocate nothing", frugal(turn))
     b = Alarms(lambda text: None)

@@ -384,7 +384,7 @@ def test_of_two_alarms_the_stronger_action_holds_and_the_higher_priority_sounds(
             alarms.set(code, True, 300_000)
         actions = {wanted(first), wanted(second)}
         if actions == {NO_BOLUS, LOWEST}:
-            assert alarms.any_high(), "no bolus by the alarm, and the lowest rate by the lost clock"
+            assert alarms.high(), "no bolus by the alarm, and the lowest rate by the lost clock"
             assert alarms.action() == LOWEST
         else:
             assert alarms.action() == max(actions), (first, second)

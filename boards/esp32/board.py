@@ -13,7 +13,6 @@ BOARD = {
     "buzzer_pin": 22,
     "lamp_red_pin": 23,
     "lamp_yellow_pin": 13,
-    "strap_pin": 4,  # held low at boot: service strap
     "battery_pin": 34,  # of converter 1; converter 2 belongs to the radio
     "battery_full_scale_mv": 6600,  # divider 1:1 in front of the converter's 3.3 V; it reads well up to 4900 mV of battery
     # Motion: a peristaltic head of 32 uL a turn at quarter steps, as software starts each step; a rotor encoder as the witness.

@@ -11,7 +11,6 @@ BOARD = {
     "buzzer_pin": 9,
     "lamp_red_pin": 10,
     "lamp_yellow_pin": 11,
-    "strap_pin": 14,  # held low at boot: service strap
     "battery_pin": 26,
     "battery_full_scale_mv": 6600,  # divider 1:1 in front of the 3.3 V converter
     # Motion: a peristaltic head of 32 uL a turn, a rotor encoder as the witness.

@@ -22,7 +22,6 @@ BOARD = {
     "buzzer_timer": 13,
     "lamp_red_pin": "X1",
     "lamp_yellow_pin": "X2",
-    "strap_pin": "X12",  # held low at boot: service strap
     "battery_pin": "X19",
     "battery_full_scale_mv": 6600,  # divider 1:1 in front of the 3.3 V converter
     # Motion: a peristaltic head of 32 uL a turn at eighth steps, as software starts each step; a rotor encoder as the witness.

@@ -96,7 +96,6 @@ class Alarms:
     """What is on. log(text) is told of each coming, going and acknowledgement."""
 
     def __init__(self, log, table=TABLE):
-        self.changes = 0  # grows with whatever dump() may show
         self._log = log
         self._alarms = {row[0]: Alarm(place, row) for place, row in enumerate(table)}
         self._on = []  # by priority, then age
@@ -180,7 +179,6 @@ class Alarms:
         self._changed(text)
 
     def _changed(self, text):
-        self.changes += 1
         self._sort()
         self._log(text)
 
@@ -221,9 +219,6 @@ class Alarms:
 
     def is_on(self, code):
         return self._alarms[code].on
-
-    def any_high(self):
-        return self.high() is not None
 
     def high(self, ignoring=()):
         """Code of the first HIGH that is on, save those to ignore; None if there is none."""

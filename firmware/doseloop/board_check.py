@@ -52,7 +52,7 @@ _PICO = tuple(range(23)) + (26, 27, 28)  # 23 to 25 and 29 belong to the Pico it
 _ESP32 = (4, 13, 14, 16, 17, 18, 19, 21, 22, 23, 25, 26, 27, 32, 33)  # not flash, console, starting, nor those without a pull
 _PYBOARD = tuple(["X%d" % i for i in range(1, 13)] + ["Y%d" % i for i in range(1, 13)] + ["X19", "X20", "X21", "X22"])
 _COMMON_PINS = (
-    "step_pin", "enable_pin", "direction_pin", "port_pin", "buzzer_pin", "lamp_red_pin", "lamp_yellow_pin", "strap_pin", "battery_pin",
+    "step_pin", "enable_pin", "direction_pin", "port_pin", "buzzer_pin", "lamp_red_pin", "lamp_yellow_pin", "battery_pin",
 )  # fmt: skip
 _TIMERS = ("step_timer", "count_timer", "enable_timer", "encoder_timer", "wake_timer", "buzzer_timer")
 _FLASHED = {"battery_full_scale_mv": (1_000, 60_000)}

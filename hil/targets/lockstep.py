@@ -16,7 +16,7 @@ from hil.plant.rig import Rig
 from hil.targets.process import FirmwareProcess
 
 LEASE, FEED, TONE, RTC_SET, REVOKE, IDLE, RESET, WDT, HELLO, MARK = range(1, 11)
-PORT_OPEN, SERIAL_PENDING, RTC_VALID, ENGINE_IDLE, KEY_SERVICE, CONVERTER_DEAD, BUZZER_DEAD = 1, 2, 4, 8, 16, 32, 64
+PORT_OPEN, SERIAL_PENDING, RTC_VALID, ENGINE_IDLE, CONVERTER_DEAD, BUZZER_DEAD = 1, 2, 4, 8, 32, 64
 OUTPUT_WAITING = 1
 POWER, WATCHDOG, SOFT, MAINT = 1, 2, 3, 4
 CAUSES = {POWER: "power", WATCHDOG: "watchdog", SOFT: "soft reset", MAINT: "MAINT"}
@@ -40,7 +40,6 @@ class LockStep:
         self.rig = rig
         self.now_ms = 0
         self.ticks_start = 0  # what ticks_ms reads at a boot
-        self.service_strap = False
         self.injected = 0  # more flags, for a firmware with injection points (tools/micropython/faulty_pump.py)
         self.hung = False  # the processor computes no more; only the watchdog gets it back
         self.chain_start_ms = 0  # when a lease was last put into an idle engine
@@ -275,7 +274,6 @@ class LockStep:
             | (SERIAL_PENDING if self.serial_pending() else 0)
             | (RTC_VALID if rtc_valid else 0)
             | (ENGINE_IDLE if idle else 0)
-            | (KEY_SERVICE if self.service_strap else 0)
             | (0 if rig.converter_sound else CONVERTER_DEAD)
             | (BUZZER_DEAD if rig.buzzer_dead else 0)
             | self.injected

@@ -51,7 +51,7 @@ class Play(Pair):
             volumes = [nl_of_steps(steps, ledger.steps_per_ml) for steps in (moved - self._moved, moved - self._moved - unsure_steps)]
             self.oracle.therapy.pumped(self.now(), *volumes)
             self._moved = moved
-        world = (self.pump.alarms.any_high(), self.pump.port.open, calibration_fault(self.pump) is None)
+        world = (self.pump.alarms.high() is not None, self.pump.port.open, calibration_fault(self.pump) is None)
         if world != self._world:
             self._world = world
             self.oracle.therapy.inputs(high_alarm=world[0], port_reads_open=world[1], calibrated=world[2])
@@ -305,7 +305,7 @@ class Play(Pair):
         others = [row for row in alarms.active() if row.priority == HIGH and row.code not in RESTING]
         therapy.inputs(high_alarm=bool(others))
         verdict = therapy.screen(self.now(), mcg, self._theirs(order))
-        therapy.inputs(high_alarm=alarms.any_high())
+        therapy.inputs(high_alarm=alarms.high() is not None)
         return verdict
 
     def do_respond(self, result=None, effect=None):
