@@ -83,7 +83,7 @@ def run(request):
 
 def wire():
     serial = Serial()
-    w = Wire(serial, run, lambda verb: NEEDS.get(verb), lambda: 0xFEDCBA98, auth.Keys(), lambda: 1 << 40)
+    w = Wire(serial, run, lambda verb: NEEDS.get(verb), lambda: 0xFEDCBA98, auth.Keys(), lambda: 1 << 40, lambda text: None)
     check("typed stop", exchange(w, serial, b"st\x08\x08\x03\xffSTOP now\r\n") == b'verb=STOP text="a b"\r\n')
     answer = exchange(w, serial, b"x>" + sealed(b">0000 HELLO"))
     check("hello", answer.startswith(b'<0000 OK boot=fedcba98 sess=fedcba98 proto=1 verb=HELLO text="a b" nonce=fedcba98fedcba98*'))

@@ -41,11 +41,9 @@ BOARD = {
     "battery_low_clear_mv": 3400,
     "battery_depleted_mv": 3000,
     "battery_depleted_clear_mv": 3150,
-    # Storage: the journal's share of the littlefs (2 MB), and how long one flash erase may hold up the loop (soft interrupts wait for it).
+    # Storage: the journal's share of the littlefs (2 MB).
     "journal_folder": "/journal",
     "flash_blocks": 512,
-    "flash_erase_ms": 400,
-    "temperature_sensor": False,
     "watchdog_ms": 8000,
     "observation_h": 24,
     "prime_nl_h": 6_000_000,  # slow enough to see the drop come

@@ -40,13 +40,11 @@ BOARD = {
     "battery_depleted_mv": 3000,
     "battery_depleted_clear_mv": 3150,
     # Storage: its erase blocks, how many at its end are the journal's own (0: none) in an image of ours, its folder where the filesystem
-    # has them all, and how long one flash erase may hold up the loop (interrupts are off in it).
+    # has them all.
     "journal_folder": "/journal",
     "journal_blocks": 64,
     "flash_blocks": 352,
-    "flash_erase_ms": 400,
     "code_trailer": 0x1009_F000,  # the flash block before the storage of 1408 KB: the image's length and hash, by tools/image.py
-    "temperature_sensor": False,
     "watchdog_ms": 8000,  # the chip cannot wait longer than 8388
     "observation_h": 24,
     "prime_nl_h": 6_000_000,  # slow enough to see the drop come

@@ -50,11 +50,9 @@ BOARD = {
     "battery_low_clear_mv": 3400,
     "battery_depleted_mv": 3000,
     "battery_depleted_clear_mv": 3150,
-    # Storage: an SD card, as an erase of the chip's own flash would hold up the steps too; one write may hold up the loop for this long.
+    # Storage: an SD card, as an erase of the chip's own flash would hold up the steps too.
     "journal_folder": "/sd/journal",
     "flash_blocks": 4096,
-    "flash_erase_ms": 250,
-    "temperature_sensor": False,
     "watchdog_ms": 8000,
     "observation_h": 24,
     "prime_nl_h": 6_000_000,  # slow enough to see the drop come

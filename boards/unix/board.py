@@ -28,10 +28,8 @@ BOARD = {
     "battery_low_clear_mv": 3400,
     "battery_depleted_mv": 3000,
     "battery_depleted_clear_mv": 3150,
-    # Storage: how many erase blocks the journal may use, and how long one erase may hold up the loop.
+    # Storage: how many erase blocks the journal may use.
     "flash_blocks": 352,
-    "flash_erase_ms": 0,
-    "temperature_sensor": True,
     "watchdog_ms": 8000,
     "observation_h": 24,
     "prime_nl_h": 6_000_000,  # slow enough to see the drop come

@@ -31,13 +31,11 @@ NUMBERS = {
     "battery_depleted_mv": (1_500, 6_000),
     "battery_depleted_clear_mv": (1_500, 6_000),
     "flash_blocks": (64, 1_000_000),
-    "flash_erase_ms": (0, 1_000),
     "watchdog_ms": (1_000, 8_388),  # the RP2040 cannot wait longer
     "observation_h": (1, 72),  # R-FIL-4
     "prime_nl_h": (1_000, 150_000_000),
 }
 TEXTS = ("name",)
-FLAGS = ("temperature_sensor",)
 
 # The left one must be below the right one.
 RISING = (
@@ -106,8 +104,6 @@ def _checks(rules):
             checks[key] = (_number_fault, table[key])
     for key in TEXTS + rules["texts"]:
         checks[key] = (_text_fault, None)
-    for key in FLAGS:
-        checks[key] = (_flag_fault, None)
     for key in rules["common"] + rules["pins"]:
         checks[key] = (_pin_fault, rules["battery"] if key == "battery_pin" else rules["allowed"])
     return checks
@@ -119,10 +115,6 @@ def _anything(value, allowed):
 
 def _text_fault(value, allowed):
     return None if type(value) is str and value else "wants a text in quotes, not %r" % (value,)
-
-
-def _flag_fault(value, allowed):
-    return None if type(value) is bool else "wants True or False, not %r" % (value,)
 
 
 def _number_fault(value, limits):

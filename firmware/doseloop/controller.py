@@ -35,10 +35,8 @@ class Controller:
         pump.watch = Watch(pump)
         pump.self_test = SelfTest(pump)
         handlers = {}
-        handlers.update(ASK)
-        handlers.update(CHANGE)
-        handlers.update(DELIVER)
-        handlers.update(TREAT)
+        for table in (ASK, CHANGE, DELIVER, TREAT):
+            handlers.update(table)
         self._commands = Commands(pump, handlers)
         self.wire = pump.wire = Wire(
             hal.serial, self._handle, needs, hal.random32, pump.keys, self._elapsed, pump.log_access

@@ -65,10 +65,11 @@ class Keeper:
         """Write the lines that wait, unless a delivery moves: before a command is answered, and at the end of each turn."""
         if self.holding:
             return
-        if self.lost_lines:
-            self.waiting.append((records.CHANGE, b"%d log lines lost" % self.lost_lines, self._clock.elapsed, self._clock.unix_s()))
-            self.lost_lines = 0
         waiting, self.waiting = self.waiting, []
+        lost, self.lost_lines = self.lost_lines, 0
+        if lost:
+            self.log(records.CHANGE, "%d log lines lost" % lost)
+            waiting.append(self.waiting.pop())
         for kind, text, elapsed, wall in waiting:
             self._append("log", kind, text, elapsed, wall)
 

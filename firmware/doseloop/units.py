@@ -94,11 +94,6 @@ def ng_of_nl(volume_nl, conc_mcg_ml):
     return volume_nl * conc_mcg_ml // 1000
 
 
-def nl_of_ng(dose_ng, conc_mcg_ml):
-    """Volume in nL that holds `dose_ng`, rounded up: what a reservoir must have for it."""
-    return -(-dose_ng * 1000 // conc_mcg_ml)
-
-
 def mcg_text(dose_ng):
     """`131` or `130.5` for 131,000 or 130,500 ng: mcg with as many decimals as it needs."""
     whole, rest = divmod(dose_ng, NG_PER_MCG)

@@ -42,7 +42,7 @@ class Wire:
     rng() -> 32 random bits. keys: auth.Keys. now_ms() -> elapsed ms. log(text) is told of roles and wrong codes.
     """
 
-    def __init__(self, serial, handle, needs, rng, keys, now_ms, log=None):
+    def __init__(self, serial, handle, needs, rng, keys, now_ms, log):
         self.boot = "%08x" % rng()
         self.sess = ""  # the session in force, "" before the first HELLO
         self.dropped = 0  # events lost because nobody took the output
@@ -52,7 +52,7 @@ class Wire:
         self._handle = handle
         self._needs = needs
         self._rng = rng
-        self._gate = Gate(keys, now_ms, log or _no_log)
+        self._gate = Gate(keys, now_ms, log)
         self._reader = frame.Reader()
         self._chunk = bytearray(_READ_BYTES)
         self._pos = self._end = 0  # what of the chunk is not yet taken
@@ -168,7 +168,7 @@ class Wire:
         try:
             return self._judge(line, seq, verb, pairs)
         except Refusal as refusal:
-            self._send(_error(seq, refusal))
+            self._send(_reply(seq, (), refusal))
         return None
 
     def _judge(self, line, seq, verb, pairs):
@@ -235,7 +235,7 @@ class Wire:
     def _greet(self, request, own, refusal):
         """Always a new session; if the handler has refused, the old one stays."""
         if refusal:
-            return _error(0, refusal)
+            return _reply(0, (), refusal)
         nonce = "%08x%08x" % (self._rng(), self._rng())
         self.sess = request.sess
         self._gate.begin(self.sess, nonce)
@@ -250,7 +250,7 @@ class Wire:
         try:
             self._check_seq(request.seq, "stopped, but ", own)
         except Refusal as error:
-            return _error(request.seq, error)
+            return _reply(request.seq, (), error)
         try:
             _only(_args(pairs, "stopped, but "), ("sess", "mac"), "stopped, but ")  # sess and mac are not looked at
         except Refusal as error:
@@ -276,20 +276,14 @@ class Wire:
         return None
 
 
-def _no_log(text):
-    pass
-
-
 def _next_seq(seq):
     return 1 if seq >= _LAST_SEQ else seq + 1
 
 
 def _reply(seq, own, refusal):
-    return _error(seq, refusal) if refusal else frame.reply_ok(seq, own)
-
-
-def _error(seq, refusal):
-    return frame.reply_error(seq, refusal.code, refusal.text, refusal.fields)
+    if refusal:
+        return frame.reply_error(seq, refusal.code, refusal.text, refusal.fields)
+    return frame.reply_ok(seq, own)
 
 
 def _plain(request, own, refusal):

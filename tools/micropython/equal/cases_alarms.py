@@ -44,7 +44,7 @@ def act(draw, tried, alarms, codes, now):
 def standing(alarms, now):
     signal = alarms.signal(now)
     on = [(a.code, a.priority, a.since, a.cause, a.acked, a.detail) for a in alarms.active()]
-    return signal, alarms.due(now), alarms.action(), alarms.any_high(), on, alarms.dump(), alarms.changes
+    return signal, alarms.due(now), alarms.action(), alarms.high(), on, alarms.dump()
 
 
 def switch(draw, port, now):

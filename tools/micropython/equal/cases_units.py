@@ -47,7 +47,7 @@ def figures(draw):
     a, b = units.Ratio(draw.below(1 << 40), draw.between(1, 1 << 30)), units.Ratio(draw.below(1 << 40), draw.between(1, 1 << 30))
     percent = draw.between(1, 250)
     return (
-        units.nl_of_steps(big, per_ml), units.steps_of_nl(big, per_ml), units.ng_of_nl(big, conc), units.nl_of_ng(big, conc),
+        units.nl_of_steps(big, per_ml), units.steps_of_nl(big, per_ml), units.ng_of_nl(big, conc),
         units.mcg_text(draw.below(10_000_000)), units.span_text(draw.below(200_000_000)),
         a < b, a <= b, a.same(b), a.at_most(percent, b), a.ceil(), b.floor(), units.larger(a, b), units.smaller(a, b), a.plus(percent),
     )  # fmt: skip

@@ -20,7 +20,7 @@ class Line:
         self.input = self.output = b""
         self.room = 1 << 20
         self.now = 0
-        self.wire = Wire(self, self.run, NEEDS.get, self.random, auth.Keys(), lambda: self.now)
+        self.wire = Wire(self, self.run, NEEDS.get, self.random, auth.Keys(), lambda: self.now, lambda text: None)
         self.seq = 1
         self.nonce = ""
 
