@@ -3,6 +3,7 @@
 On CPython the calls are counted; hil/pin_figures.py has what they cost on an emulated Pico (R-ALM-11: no reset but by a fault).
 """
 
+import inspect
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from doseloop.region import MIN_BLOCKS, RegionStore
 FIRMWARE = str(Path(sys.modules["doseloop"].__path__[0]))
 # From Controller.turn on. EMULATED, with 20 there is always a kilobyte that nobody used (`C stack that was never used` of `make emulated`).
 DEEPEST = 20
+STUB = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS  # what stands in for a function while `make test` watches (tools/tracing/watch.py)
 
 
 class Depth:
@@ -27,22 +29,14 @@ class Depth:
 
     def note(self, frame, event, _arg):
         code = frame.f_code
-        if not code.co_filename.startswith(FIRMWARE):
+        if not code.co_filename.startswith(FIRMWARE) or code.co_flags & STUB == STUB:
             return
         if event == "call":
-            if self._is_wrapped(frame):
-                return
             self._calls.append(f"{Path(code.co_filename).stem}.{code.co_name}")
             if self._calls[0] == "controller.turn" and len(self._calls) > len(self.deepest):
                 self.deepest = list(self._calls)
-        elif event == "return" and self._calls and not self._is_wrapped(frame):
+        elif event == "return" and self._calls:
             self._calls.pop()
-
-    @staticmethod
-    def _is_wrapped(frame):
-        """`make test` may watch which functions are entered (tools/tracing): then each is called from one of its own name."""
-        code, caller = frame.f_code, frame.f_back.f_code
-        return (code.co_filename, code.co_name) == (caller.co_filename, caller.co_name)
 
 
 @contextmanager
