@@ -18,7 +18,6 @@ gc.threshold(8_192)  # as main.py loads: what stays lies close together, and lar
 
 from doseloop.controller import Controller  # noqa: E402 - the heap is measured around the import
 from doseloop.program import Program  # noqa: E402
-from doseloop.region import BLOCK, RegionStore  # noqa: E402
 from doseloop.store import FileStore  # noqa: E402
 
 MIDNIGHT = 1_809_043_200  # unix seconds of 2027-04-30 00:00
@@ -113,6 +112,8 @@ def place():
     blocks = BOARD.get("journal_blocks", 0)
     if blocks:
         import rp2
+
+        from doseloop.region import BLOCK, RegionStore
 
         first = rp2.Flash().ioctl(4, 0) - blocks
         files = os.statvfs("/")
