@@ -75,6 +75,7 @@ class History:
         self._boots = 1
         self._filled_at = 0  # steps turned when a person last filled the reservoir
         self._unrecorded_nl = 0  # what went out between that and its record: the pump cannot know whose it was
+        self._turned_at_death = 0
         self._begun_ms = 0
         self._boot_calls = 0  # system calls of a whole boot
 
@@ -175,6 +176,7 @@ class History:
         self.tally.count(how)
         doing = self._mind.pending.verb if self._mind.pending else "nothing"
         dead = "the power" if power else "the processor"
+        self._turned_at_death = self._target.rotor_steps
         self.trail.append(f"life {self._life} ended at {self._target.now_ms()} ms, {where}, with {dead}, {doing} in doubt")
 
     # ---- what is done to a pump that lives
@@ -215,13 +217,23 @@ class History:
             self._accepted(order, reply, now_ms)
 
     def _accepted(self, order: Order, reply: dict[str, str], now_ms: int) -> None:
+        if order.verb == "RES:REFILL":
+            self._note_unrecorded(order, reply)
         if reply.get("repeated") == "yes":
             self._mind.know(order)
             return
-        if order.verb == "RES:REFILL":
-            self._unrecorded_nl = (self._target.rotor_steps - self._filled_at) * STEP_NL
         self._follow(order, reply, now_ms * 1000)
         self._mind.done(order, now_ms, reply)
+
+    def _note_unrecorded(self, order: Order, reply: dict[str, str]) -> None:
+        """What went out between fill and record, at the latest the pump's death, was taken for the old fill's; and what the pump believes
+        that a person left in the reservoir stays counted (R-FIL-2), though it went out unrecorded at an earlier fill.
+        """
+        repeated = reply.get("repeated") == "yes"
+        turned = self._turned_at_death if repeated else self._target.rotor_steps
+        known_nl = self._unrecorded_nl + STEP_NL
+        kept_nl = known_nl if repeated else min(known_nl, leading_int(reply["res"]) - leading_int(order.fields["volume"]))
+        self._unrecorded_nl = kept_nl + (turned - self._filled_at) * STEP_NL
 
     def _compare(self, order: Order, refusal: Refused | None, expected: tuple[str, object] | None) -> None:
         """Both refuse, or neither; where only a wait parts them it must be short."""
@@ -348,10 +360,15 @@ class History:
         self._begun_ms = target.now_ms()
         self._expected = expected = Expectation(now_us, 100_000)
         expected.base(target.plant.engine.total)
-        expected.clock(now_us, target.local_ms() // 1000)  # the kept clock tells whole seconds
+        expected.clock(now_us, *divmod(self._pump_local_ms(), 1000))
         expected.commit(now_us, self._mind.program)
         if self._mind.run:
             expected.run(now_us)
+
+    def _pump_local_ms(self) -> int:
+        """The kept clock tells whole seconds: what it told at the boot, and the ms since; in the first life it was set to the second."""
+        local_ms, since_ms = self._target.local_ms(), self._target.now_ms() - self._target.lockstep.boots[-1][0] if self._life else 0
+        return (local_ms - since_ms) // 1000 * 1000 + since_ms
 
     def _judge_life(self) -> None:
         """Every pulse of this life against the oracle's curve: a step made again, or made up for, stands more than one from it."""
