@@ -30,7 +30,7 @@ help:
 	@echo "make scenarios  run every scenario under hil/scenarios/"
 	@echo "make trace      requirement -> where enforced -> tests -> strength; build/trace/trace.html"
 	@echo "make campaign   N=$(N) random histories through the firmware's rules and the bench's oracle; they must agree (2 to 3 minutes)"
-	@echo "make hostile    N=$(N) hostile lines against the running firmware: no reset, no step, no growth, every answer (a minute; N=1000000: an hour)"
+	@echo "make hostile    N=$(N) hostile lines against the running firmware: no reset, no step, no growth, every answer (a minute; N=1000000: some 20)"
 	@echo "make fuzz       the parsers and handlers fuzzed by coverage for SECONDS=$(SECONDS) with atheris (Linux x86-64, Python 3.11 or newer)"
 	@echo "make faults     50 faults of the device, alone and two at once, at three rates: each found in time, the pump's answer right (2 minutes)"
 	@echo "make kill       kill the pump's process, its host, the bytes on its line and its cable, 1,000 times and more; SHARE=1: a fixed part"

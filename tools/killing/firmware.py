@@ -441,7 +441,7 @@ class History:
             self._learn_end(stat, mind.moving[1])
         if order is not None and done:
             mind.done(order, self._killed_ms, {"time": f"{1 << 40}ms"})
-        mind.killed(self._killed_ms, self._target.now_ms())
+        mind.killed(self._killed_ms, self._target.lockstep.boots[-1][0], self._target.now_ms())
         return done
 
     def _learn_end(self, stat: dict[str, str], end_ms: int) -> None:

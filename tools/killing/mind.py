@@ -95,12 +95,12 @@ class Mind:
         else:
             self.therapy.prime_ended(at_ms, leading_int(order.fields["volume"]) - made_nl if outcome == "PARTIAL" else 0)
 
-    def killed(self, now_ms: int, after_ms: int) -> None:
-        """It was dead from then until now; what moved is uncertain."""
+    def killed(self, now_ms: int, boot_ms: int, after_ms: int) -> None:
+        """It died then, boots since `boot_ms`, and is looked at now; what moved is uncertain. Basal flows from the boot on, unasked."""
         self._pass_to(now_ms)
         self.end_delivery(now_ms, "UNCERTAIN")
         self.therapy.power_loss(now_ms, after_ms - now_ms)
-        self._flows_ms = after_ms
+        self._flows_ms = boot_ms
 
     def _pass_to(self, now_ms: int) -> None:
         """What came about by itself: the first step of an increase, the end of a delivery."""
