@@ -134,6 +134,51 @@ def test_a_cut_at_any_write_of_a_clock_set_adds_no_elapsed_time(writes):
     assert rig.pump.clock.elapsed <= before + 2000
 
 
+def told_of_primes(rig):
+    """(primed steps, nl that have left the reservoir, nl that may still be primed)"""
+    rig.connect()
+    used_nl = 18_000_000 - int(rig.status()["res"][:-2])
+    return int(rig.status("account")["prime"]), used_nl, int(rig.status("supplies")["prime_left"][:-2])
+
+
+@pytest.mark.req("R-CON-4", "R-ALM-3")
+@pytest.mark.parametrize("writes", range(10))
+def test_a_prime_that_ended_is_booked_once_whichever_of_its_writes_is_cut(writes):
+    rig = running()
+    rig.do("STOP")
+    _, before_nl, _ = told_of_primes(rig)
+    prime(rig)
+    rig.advance(1000)
+    store = cutting(rig, writes)
+    with contextlib.suppress(Cut):
+        rig.advance(3 * MINUTE)
+    store.restore()
+    rig.cut_power(1000)
+    primed, used_nl, left_nl = told_of_primes(rig)
+    assert (primed, left_nl) == (10_000, 140_000)
+    assert used_nl == pytest.approx(before_nl + 100_000, abs=1)
+
+
+@pytest.mark.req("R-CON-4", "R-ALM-3")
+@pytest.mark.parametrize("writes", range(12))
+def test_a_prime_cut_off_after_another_is_booked_once_and_so_is_the_other_whichever_write_of_the_restart_is_cut(writes):
+    rig = running()
+    rig.do("STOP")
+    _, before_nl, _ = told_of_primes(rig)
+    prime(rig)
+    rig.advance(3 * MINUTE)
+    prime(rig, 50_000)
+    rig.advance(1000)
+    store = cutting(rig, writes)
+    with contextlib.suppress(Cut):
+        rig.cut_power(1000)
+    store.restore()
+    rig.cut_power(1000)
+    primed, used_nl, left_nl = told_of_primes(rig)
+    assert (primed, left_nl) == (15_000, 90_000)
+    assert used_nl == pytest.approx(before_nl + 150_000, abs=1)
+
+
 @pytest.mark.req("R-MNT-3", "R-COM-1")
 @pytest.mark.parametrize(("daily", "code"), [(2_003_001, "DAILY_MAX"), (5_000_000, "DAILY_MAX")])
 def test_a_therapy_over_the_daily_maximum_is_not_taken_over(daily, code):

@@ -62,11 +62,11 @@ def _restore_account(pump, state):
     lost = _lost_steps(pump, replay)
     if replay.sample:
         _load_sample(pump, replay.sample, state, lost)
-    if replay.unbooked and (state is None or pump.deliveries.last_result != replay.unbooked.number):
-        _book(pump, replay.unbooked, replay.unbooked.made)
+    if replay.open_delivery and _is_in_state(pump, replay, replay.open_delivery, replay.open_delivery.started):
+        replay.open_delivery = replay.unbooked = None  # ended long ago, its result cut off or lost: the saved state has it, and all before it
+    if replay.unbooked and not _is_in_state(pump, replay, replay.unbooked, replay.unbooked.ended):
+        _book(pump, replay.unbooked, replay.unbooked.made, replay.is_sampled)
         pump.deliveries.last_result = replay.unbooked.number
-    if replay.open_delivery and _is_in_state(pump, replay):
-        replay.open_delivery = None  # ended long ago, its result lost with a torn record: the saved state has it
     if replay.open_delivery:
         _book_cut_off(pump, replay.open_delivery)
     pump.keeper.write_log()  # what is in doubt is told before a new record has it as made
@@ -91,9 +91,8 @@ def _lost_steps(pump, replay):
     return steps_of_nl(program.basal_nl(_LOST_MS), pump.ledger.steps_per_ml) if program else 0
 
 
-def _is_in_state(pump, replay):
-    delivery = replay.open_delivery
-    return delivery.started < replay.state_at or pump.deliveries.last_result == delivery.number
+def _is_in_state(pump, replay, delivery, at):
+    return at < replay.state_at or pump.deliveries.last_result == delivery.number
 
 
 class _Replay:
@@ -107,7 +106,8 @@ class _Replay:
         self._bolus_ng = 0  # of boluses and screening doses since the last sample: no basal
         self.sample = None  # (kind, values, elapsed) of the newest sample
         self.open_delivery = None  # intent without a result
-        self.unbooked = None  # delivery with a result that no sample has in it yet
+        self.unbooked = None  # the last delivery with a result
+        self.is_sampled = False  # a sample has its volume and its dose
         self.begun = False
 
     def begin(self, marks, oldest):
@@ -134,14 +134,13 @@ class _Replay:
         if elapsed >= self.state_at and not self._pump.deliveries.seen(delivery.number):
             self._pump.deliveries.restore(delivery, outcome)
             _tell_trial(self._pump, delivery, outcome)
-        self.unbooked = delivery
+        self.unbooked, self.is_sampled = delivery, False
 
     def _take_sample(self, kind, elapsed, values):
         if self.sample and elapsed > (self._pump.therapy.ran_at or 0):
             self._pump.therapy.note_running(elapsed, self.sample[0] == records.SAMPLE_RUNNING)
         self.sample = (kind, values, elapsed)
-        if self.unbooked and CATEGORY[self.unbooked.verb] == DOSE:
-            self.unbooked = None
+        self.is_sampled = True
         self._look_back(elapsed, values)
 
     def _look_back(self, elapsed, values):
@@ -182,13 +181,21 @@ def _load_sample(pump, sample, state, lost):
         pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % open_steps)
 
 
-def _book(pump, delivery, steps):
-    """Steps of a delivery that no record of the account has in it yet."""
-    pump.ledger.category = CATEGORY[delivery.verb]
-    pump.ledger.book(steps)
-    pump.ledger.category = DOSE
+def _book(pump, delivery, steps, is_sampled=False):
+    """Steps of a delivery that the saved state has not; is_sampled: the account's records tell all of it but what it was."""
+    ledger, category = pump.ledger, CATEGORY[delivery.verb]
+    if is_sampled:
+        if category != DOSE:
+            ledger.steps[category] += steps
+        if category in (DOSE, PRIME):
+            pump.line.drug_moved()
+    else:
+        ledger.category = category
+        ledger.book(steps)
+        ledger.category = DOSE
     if delivery.verb == "DOSE:BOLUS":
-        pump.ledger.bolus_steps += steps
+        ledger.bolus_steps += steps
+    pump.line.delivered(category, steps, ledger.steps_per_ml)
 
 
 def _delivery_of(payload, elapsed):
@@ -203,8 +210,6 @@ def _book_cut_off(pump, delivery):
     delivery.made, delivery.made_nl, delivery.ended = delivery.steps, delivery.volume_nl, pump.clock.elapsed
     pump.deliveries.restore(delivery, "UNCERTAIN")
     pump.deliveries.last_result = delivery.number
-    if delivery.verb == "DOSE:PRIME":
-        pump.line.delivered(PRIME, delivery.steps, pump.ledger.steps_per_ml)
     _tell_trial(pump, delivery, "UNCERTAIN")
     pump.keeper.log(records.RESET, "%s %08x UNCERTAIN" % (delivery.verb, delivery.number))
 

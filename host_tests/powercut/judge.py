@@ -7,6 +7,7 @@ from powercut.told import Told, knows, listen
 
 OUTAGE_US = 60_000_000
 RESERVATION_NL = 10_000
+NL_SLACK = 12  # a step that has just fallen due, and what is rounded
 KEPT = {"log": 1000, "acct": 700, "marks": 10}  # R-MON-2; DESIGN
 RUN_MS = 30_000
 DAY_S = 86_400
@@ -28,7 +29,7 @@ def restart(kind, flash, cut):
     """Start the firmware on it; returns (rig, told). Whatever it raises goes on."""
     told = Told(flash)
     listen(told)
-    us, _, rtc_offset, reads_open, rotor = cut.after
+    us, _, rtc_offset, reads_open, rotor, _ = cut.after
     rig = Rig(kind, flash, us=us + OUTAGE_US * (1 + len(cut.lives)))
     rig.hal.rtc_offset, rig.hal.reads_open, rig.hal.rotor = rtc_offset, reads_open, rotor
     rig.boot()
@@ -104,6 +105,11 @@ def _account(pump, cut, found):
         found.append("booked %d steps, %d may have been made" % (total, cut.after[1]))
     if total - uncertain > cut.before[1] + 1:
         found.append("booked %d steps of them %d uncertain, but only %d were made" % (total, uncertain, cut.before[1]))
+    booked_nl = ledger.authorised_nl.total
+    if booked_nl + NL_SLACK < cut.after[5]:
+        found.append("booked %d nl, %d may have been made" % (booked_nl, cut.after[5]))
+    if booked_nl - ledger.uncertain_nl > cut.before[5] + NL_SLACK:
+        found.append("booked %d nl of them %d uncertain, but only %d were made" % (booked_nl, ledger.uncertain_nl, cut.before[5]))
     most = RESERVATION_NL + sum([intent[4] for intent, outcome, _ in cut.story.deliveries(cut.done).values() if outcome is None])
     if ledger.uncertain_nl > most + 10:
         found.append("uncertain %d nl, reserved were %d" % (ledger.uncertain_nl, most))

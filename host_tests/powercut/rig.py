@@ -70,6 +70,8 @@ class Rig:
         self._seq = 0
         self._ids = 0x1000
         self.session = None
+        self._spm = None  # steps per mL in force
+        self._made = (0, 0)  # steps, and their nl, when that began
 
     def boot(self):
         self.controller = controller.Controller(self.hal)
@@ -90,6 +92,18 @@ class Rig:
             self.turn()
         self.hal.advance_to(end)
         self.turn()
+
+    # what left the pump
+
+    def calibrated(self, spm):
+        """From now on a mL has so many steps."""
+        self._made = (len(self.hal.edges), self.made_nl())
+        self._spm = spm
+
+    def made_nl(self):
+        """Of all steps on the pin, each by the calibration that it was made under."""
+        steps, nl = self._made
+        return nl + (len(self.hal.edges) - steps) * 1_000_000 // self._spm if self._spm else nl
 
     def unix(self):
         return self.hal.us // 1_000_000 + START_UNIX

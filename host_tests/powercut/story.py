@@ -25,6 +25,7 @@ def stage(rig, day_ng):
 def calibrate(rig, spm=100_000):
     fields = {"rate_min": "0nl/h", "rate_max": "100000nl/h", "date": "2027-05-01", "tube": "T1"}
     rig.do("CAL:SET", spm=spm, points=5, spread_ppm=3000, tube_hours=1, hours=20_000, volume="100000000ul", **fields)
+    rig.calibrated(spm)
 
 
 def begin(kind, flash):

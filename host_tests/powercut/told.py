@@ -100,7 +100,10 @@ def follow(rig, told):
             told.turns.append((told.ops(), new))
 
     hal.heard, rig.turned = heard, turned
-    rig.flash.before_op = lambda: told.stamps.append((hal.us, len(hal.edges), hal.rtc_offset, hal.reads_open, hal.rotor))
+    def stamp():
+        told.stamps.append((hal.us, len(hal.edges), hal.rtc_offset, hal.reads_open, hal.rotor, rig.made_nl()))
+
+    rig.flash.before_op = stamp
     listen(told)
     told.replies.append((told.ops(), knows(rig.pump)))
     turned()
