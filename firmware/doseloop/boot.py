@@ -63,7 +63,7 @@ def _restore_account(pump, state):
     if replay.sample:
         _load_sample(pump, replay.sample, state, lost)
     if replay.open_delivery and _is_in_state(pump, replay, replay.open_delivery, replay.open_delivery.started):
-        replay.open_delivery = replay.unbooked = None  # ended long ago, its result cut off or lost: the saved state has it, and all before it
+        replay.open_delivery = replay.unbooked = None  # its result was cut off or lost: the saved state has it, and all before it
     if replay.unbooked and not _is_in_state(pump, replay, replay.unbooked, replay.unbooked.ended):
         _book(pump, replay.unbooked, replay.unbooked.made, replay.is_sampled)
         pump.deliveries.last_result = replay.unbooked.number
