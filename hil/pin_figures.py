@@ -80,12 +80,12 @@ def _errors(edges_ns: Edges, expectation: Expectation, until_us: int, margin_s: 
     for from_us, to_us, steps_per_us in expectation.stretches(until_us):
         if float(steps_per_us) * (to_us - from_us - 2 * margin_us) > FEWEST + 1:
             inside = edges_ns[(edges_ns >= (from_us + margin_us) * 1000) & (edges_ns <= (to_us - margin_us) * 1000)]
-            yield _error(inside, 1 / float(steps_per_us))
+            yield _error(inside, 1 / float(steps_per_us), to_us - from_us)
 
 
-def _error(edges_ns: Edges, period_us: float) -> tuple[float, float, int]:
-    if len(edges_ns) <= FEWEST:  # they are due, and did not come
-        return float("inf"), float("inf"), max(0, len(edges_ns) - 1)
+def _error(edges_ns: Edges, period_us: float, stretch_us: float) -> tuple[float, float, int]:
+    if len(edges_ns) <= FEWEST:  # they are due, and did not come: one gap as long as the stretch, and all of the rate missing
+        return stretch_us - period_us, 1e6, max(0, len(edges_ns) - 1)
     gaps_us = np.diff(edges_ns) / 1000
     span_us = (edges_ns[-1] - edges_ns[0]) / 1000
     off_ppm = abs(span_us / len(gaps_us) / period_us - 1) * 1e6 if span_us >= RATE_SPAN_US else 0.0

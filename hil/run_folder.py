@@ -9,7 +9,7 @@ from typing import Any
 
 from hil.errors import InputError
 from hil.result import FAILED, PASSED, UNUSABLE, AlarmSpan, Measurement, Outcome, Result, Sample
-from hil.tables import as_int, as_list, as_table, as_text, built, need, one_of, read_json
+from hil.tables import as_int, as_list, as_number, as_table, as_text, built, need, one_of, read_json
 
 RESULT, SERIES = "result.json", "timeseries.csv"
 TEXTS = ("scenario", "title", "story", "target", "evidence")
@@ -38,7 +38,7 @@ def _result(table: Mapping[str, Any]) -> Result:
     found.verdict = one_of(need(table, "verdict", ""), (PASSED, FAILED, UNUSABLE), "verdict")
     found.versions = {str(name): str(text) for name, text in as_table(table.get("versions", {}), "versions").items()}
     for name in ("virtual_s", "wall_s", "expected_nl", "authorised_nl", "witnessed_nl", "balance_nl", "uncertain_nl", "max_step_error"):
-        setattr(found, name, _number(table.get(name)))
+        setattr(found, name, None if table.get(name) is None else as_number(table[name], name))
     found.virtual_s, found.wall_s = found.virtual_s or 0.0, found.wall_s or 0.0
     for name in ("reason", "since", "key", "flow_note"):
         setattr(found, name, str(table.get(name, "")))
@@ -50,28 +50,20 @@ def _result(table: Mapping[str, Any]) -> Result:
     return found
 
 
-def _number(value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
-
-
 def _series(path: Path) -> list[Sample]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return [_sample(row) for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError("", f"cannot be read ({error})", path) from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (InputError, KeyError, TypeError, ValueError) as error:
         raise InputError("", f"is no time series of a run: {error}", path) from None
 
 
 def _sample(row: Mapping[str, str]) -> Sample:
     if missing := [name for name in MUST if not row.get(name)]:
         raise ValueError(f"{', '.join(missing)} missing")
-    given = {name: float(row[name]) if row.get(name) else None for name in Sample.__dataclass_fields__ if name in row}
+    given = {name: as_number(float(row[name]), name) if row.get(name) else None for name in Sample.__dataclass_fields__ if name in row}
     blank: dict[str, float | None] = dict.fromkeys(("reservoir_nl", "battery_mv", "rate_ng_h", "alarms"), 0.0)
     blank |= dict.fromkeys(("balance_nl", "balance_noise_nl", "true_nl"), None)
     return Sample(**{**blank, **given})  # type: ignore[arg-type]

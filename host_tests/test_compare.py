@@ -91,6 +91,8 @@ BAD = {
     "no verdict": json.dumps({**a_run().as_json(), "verdict": None}),
     "a verdict of its own": json.dumps({**a_run().as_json(), "verdict": "fine"}),
     "a figure that is text": json.dumps({**a_run().as_json(), "expected_nl": "much"}),
+    "a time without end": json.dumps({**a_run().as_json(), "virtual_s": float("inf")}),
+    "a figure that is none": json.dumps({**a_run().as_json(), "expected_nl": float("nan")}),
     "a measurement without a name": json.dumps({**a_run().as_json(), "measurements": [{"value": 1}]}),
     "alarms that are no list": json.dumps({**a_run().as_json(), "alarms": 3}),
     "nested without end": "[" * 100_000,
@@ -118,9 +120,10 @@ def test_what_is_no_run_folder_is_refused_and_told_what_to_give(name: str, tmp_p
     assert "give the --out folder of `python -m hil run`" in capsys.readouterr().err
 
 
-def test_a_damaged_series_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", ["1,x", "1", "1,nan,1,1", "inf,1,1,1"])
+def test_a_damaged_series_is_refused(row: str, tmp_path: Path) -> None:
     folder = folder_of(a_run(), tmp_path / "a")
-    (folder / "timeseries.csv").write_text("t_s,programmed_nl\n1,x\n")
+    (folder / "timeseries.csv").write_text(f"t_s,programmed_nl,authorised_nl,witnessed_nl\n{row}\n")
     with pytest.raises(InputError, match=r"timeseries\.csv"):
         run_folder.read(folder)
 

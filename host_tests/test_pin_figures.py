@@ -58,6 +58,13 @@ def test_a_rate_sixty_parts_per_million_off_is_seen_and_forty_pass() -> None:
         assert verdicts(of_pulses(pins(edges), expectation(), 60_000_000, 0.1))[RATE] == verdict
 
 
+@pytest.mark.req("R-PRF-4")
+def test_pulses_that_never_came_are_one_gap_as_long_as_the_stretch_and_all_of_the_rate() -> None:
+    found = {figure.name: figure for figure in of_pulses(pins(even(0, 1)), expectation(), 60_000_000, 0.1)}
+    assert (found[INTERVAL].value, found[RATE].value) == (60e6 - 0.5e6, 1e6)
+    assert (found[INTERVAL].verdict, found[RATE].verdict) == (FAILED, FAILED)
+
+
 def test_a_stretch_shorter_than_a_few_leases_has_intervals_and_no_rate() -> None:
     curve = expectation()
     curve.push(30_000_000, Push(50_000, 20_000))
