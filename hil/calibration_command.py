@@ -130,6 +130,10 @@ def _belongs(bench: WetBench, run: Run, args: argparse.Namespace) -> None:
         raise InputError("--continue", f"the kept run is of pump {run.pump}, this is {uid}: begin anew without --continue")
     if args.go_on and args.tube and args.tube != run.tube:
         raise InputError("--tube", f"the kept run is of tube {run.tube!r}: another tube begins anew")
+    if args.go_on and conditions_of(args, run.conditions) != run.conditions:
+        kept = run.conditions
+        problem = f"the kept run was begun at {kept.temperature_c:g} °C, {kept.pressure_hpa:g} hPa, {kept.salt_g_l:g} g/L salt"
+        raise InputError("--continue", f"{problem}: leave --temperature, --pressure and --salt out, or begin anew without --continue")
     balance = bench.identity.get("balance", "")
     if run.blank is not None and run.balance != balance:
         raise InputError("--continue", f"the kept blank is of balance {run.balance!r}, this is {balance!r}: begin anew without --continue")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from hil import evidence, metrology_page
+from hil import evidence, junit, metrology_page, metrology_paper, provenance
 from hil.errors import BenchError, InputError
 from hil.instruments.diagnostics import diagnose
 from hil.instruments.opening import HELP, open_balance
@@ -35,6 +35,7 @@ from hil.targets.process import one_core
 from hil.wetbench import Place, WetBench
 
 PASSED_EXIT, FAILED_EXIT = 0, 1
+NOT_NAMED = "not named"
 
 
 def add(commands: Any) -> None:
@@ -60,7 +61,8 @@ def conditions_of(args: argparse.Namespace, given: Conditions | None = None) -> 
 def _add_metrology(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Plays a plan of test flows and boluses on test fluid (R-CAL-2) and judges them by IEC 60601-2-24. Leaves report.html,"
-        " metrology.json, figures.csv, weights.csv (for `analyse`). Exit 0: nothing failed; 1: a figure failed; 2: the bench is unusable."
+        " report.pdf, metrology.json, junit.xml, figures.csv, weights.csv (for `analyse`). Exit 0: nothing failed; 1: a figure failed;"
+        " 2: the bench is unusable."
     )
     parser.add_argument("--target", default="unix", help="unix (simulated rig, virtual time; default) or a pyserial URL of a pump")
     parser.add_argument("--balance", metavar="URL", help=f"{HELP}; none: the simulated one of the simulated rig")
@@ -73,19 +75,24 @@ def _add_metrology(parser: argparse.ArgumentParser) -> None:
         "--fill", metavar="VOLUME", help='I declare: the reservoir was emptied and filled with so much test fluid, like "18 mL"'
     )
     parser.add_argument("--key-file", type=Path, help=KEY_HELP)
+    parser.add_argument("--operator", metavar="NAME", help="who stands at the bench, for the report")
+    parser.add_argument("--tube", metavar="LOT", help="tube lot and hours, for the report")
     evidence.add_option(parser.add_argument)
     add_conditions(parser)
     parser.set_defaults(do=_metrology)
 
 
 def _metrology(args: argparse.Namespace) -> int:
-    plan = plans.load(plans.find(args.plan))
+    path = plans.find(args.plan)
+    plan = plans.load(path)
     plan = replace(plan, conditions=conditions_of(args, plan.conditions))
     fill_nl = whole(args.fill, "volume (nL)", "--fill") if args.fill else None
     place = Place(args.target, args.balance, args.out, args.seed, keys=find_keys(args.key_file), evidence=args.evidence)
     bar = tqdm(total=round(plan.span_s), desc=plan.title, unit="s", disable=not sys.stderr.isatty())
     with one_core(), WetBench(place, tqdm.write) as bench, bar:
         runner = Runner(bench, plan, lambda seconds: _moved(bar, seconds), person, fill_nl)
+        named = {"operator": args.operator or NOT_NAMED, "tube": args.tube or NOT_NAMED}
+        runner.outcome.setup |= {"plan": _file_and_hash(path), **named, "begun": _now()}
         try:
             runner.play()
         except (KeyboardInterrupt, BenchError) as error:
@@ -94,6 +101,15 @@ def _metrology(args: argparse.Namespace) -> int:
             _leave(runner.outcome, args.out)
             raise
     return _leave(runner.outcome, args.out)
+
+
+def _file_and_hash(path: Path) -> str:
+    return f"{path.name} {provenance.digest(path.read_bytes())}"
+
+
+def _now() -> str:
+    """By the host's clock."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _moved(bar: Any, seconds: float) -> None:
@@ -105,9 +121,11 @@ def _leave(outcome: Outcome, out: Path) -> int:
     pictures.write(outcome, out)
     outcome.write(out)
     write_logs(outcome, out)
+    junit.of_metrology(outcome, out / "junit.xml")
+    metrology_paper.write(outcome, out / "report.pdf")
     metrology_page.write(outcome, out / "report.html")
     print("\n".join(lines(outcome)))
-    print(f"  metrology.json, figures.csv, pictures beside the report: {out / 'report.html'}")
+    print(f"  report.pdf, metrology.json, figures.csv, junit.xml, pictures beside the report: {out / 'report.html'}")
     return FAILED_EXIT if worst(outcome.figures) == FAILED else PASSED_EXIT
 
 
@@ -151,6 +169,9 @@ def _analyse(args: argparse.Namespace) -> int:
         args.part or args.weights.stem, weights, asked, conditions_of(args), blank=load_blank(args.blank).log if args.blank else None,
         protocol=_protocol(args, packet_nl, asked, float(weights.log.t_s[-1]) - start_s), start_s=start_s,
     )  # fmt: skip
+    outcome.setup = {"weights": _file_and_hash(args.weights), "programmed": asked.name, "analysed": _now()}
+    outcome.setup |= {"blank": _file_and_hash(args.blank)} if args.blank else {}
+    outcome.versions = provenance.of_host()
     return _leave(outcome, args.out)
 
 

@@ -19,6 +19,7 @@ from hil.metrology.figure import Contribution, Figure, not_measured
 from hil.metrology.masslog import FEWEST, MassLog, clean
 from hil.metrology.outcome import Outcome
 from hil.metrology.plan import BolusPlan, FlowPlan, OcclusionPlan, Plan, PressurePlan
+from hil.pump import leading_int
 from hil.wetbench import WetBench
 
 SETTLE_S = 20.0  # after a delivery, before it is weighed: the last drop and the balance
@@ -53,6 +54,7 @@ class Runner:
     def play(self) -> Outcome:
         """All parts; a part that the pump refuses or breaks off is missing, and the next one goes on."""
         self.bench.prepare_test_fluid(self.fill_nl)
+        self.outcome.setup["pump's calibration"] = self._calibration()
         self._diagnose()
         self._blank()
         for one in self.plan.flows:
@@ -65,6 +67,13 @@ class Runner:
             self._part(four.name, lambda four=four: self.outcome.occlusions.append(self._occlusion(four)))  # type: ignore[misc]
         self.outcome.notes += [f"the balance went away: {why}" for why in self.bench.lost]
         return self.outcome
+
+    def _calibration(self) -> str:
+        told = self.bench.pump.stat("supplies")
+        if told.get("calibrated") != "yes":
+            return "none"
+        low, high = (leading_int(told.get(name, "0")) / 1e6 for name in ("rate_min", "rate_max"))
+        return f"valid from {low:g} to {high:g} mL/h"
 
     def _part(self, name: str, work: Callable[[], None]) -> None:
         try:

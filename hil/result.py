@@ -1,15 +1,13 @@
-"""What a run leaves behind for programs: result.json, junit.xml, the time series."""
+"""What a run leaves behind for programs: result.json and the time series."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 from hil.csf import CsfCurve
 from hil.tip import TipCurve
@@ -24,7 +22,6 @@ NOT_MEASURED = "not measured"
 UNUSABLE = "unusable"
 EXIT = {PASSED: 0, FAILED: 1, UNUSABLE: 2}
 LEFT_OUT = ("samples", "measurements", "step_errors", "tips", "csf", "charts", "windows")  # of result.json; the samples are in the CSV
-NOT_XML = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd]")
 
 
 @dataclass(frozen=True)
@@ -220,53 +217,6 @@ def write_csv(result: Result, path: Path) -> None:
 
 def _rounded(value: float) -> float:
     return round(value, 3)
-
-
-def write_junit(result: Result, path: Path) -> None:
-    """Each step and each measurement is a test case, with what the report says of it as properties."""
-    suite = ElementTree.Element("testsuite", name=result.scenario, time=f"{result.wall_s:.3f}")
-    _properties(suite, {"verdict": result.verdict, "evidence": result.evidence, **_facts(result)})
-    for o in result.outcomes:
-        _case(suite, f"{result.scenario}.{o.where}", o.what, "" if o.ok else o.detail or "not as promised", {"t_ms": str(o.t_ms)})
-    for m in result.measurements:
-        wrong = f"{shown(m.value)} {m.unit}, allowed {limits_text(m)}" if m.verdict == FAILED else ""
-        _case(suite, f"{result.scenario}.{m.why}", m.name, wrong, {"evidence": result.evidence, **_said(m)})
-    if result.verdict == UNUSABLE:
-        case = ElementTree.SubElement(suite, "testcase", classname=_xml(result.scenario), name="bench")
-        ElementTree.SubElement(case, "error", message=_xml(result.reason))
-    for name, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error")):
-        suite.set(name, str(len(suite.findall(tag))))
-    ElementTree.indent(suite)
-    ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
-
-
-def _facts(result: Result) -> dict[str, str]:
-    facts = {name: str(getattr(result, name)) for name in ("target", "seed", "virtual_s", "key") if getattr(result, name) != ""}
-    return facts | {name.replace(" ", "_"): text for name, text in result.versions.items()}
-
-
-def _said(m: Measurement) -> dict[str, str]:
-    """What the report's table says of a figure."""
-    figures = {name: getattr(m, name) for name in ("value", "low", "high", "margin", "uncertainty", "uncertainty_down")}
-    return {name: repr(value) for name, value in figures.items() if value is not None} | {"unit": m.unit, "verdict": m.verdict}
-
-
-def _case(suite: ElementTree.Element, where: str, name: str, wrong: str, properties: dict[str, str]) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname=_xml(where), name=_xml(name))
-    _properties(case, properties)
-    if wrong:
-        ElementTree.SubElement(case, "failure", message=_xml(wrong))
-
-
-def _properties(parent: ElementTree.Element, pairs: dict[str, str]) -> None:
-    properties = ElementTree.SubElement(parent, "properties")
-    for name, value in pairs.items():
-        ElementTree.SubElement(properties, "property", name=_xml(name), value=_xml(value))
-
-
-def _xml(text: str) -> str:
-    """Without what no XML file may hold."""
-    return NOT_XML.sub("?", text)
 
 
 def _plain(value: Any) -> Any:

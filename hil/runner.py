@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from hil import calibrated, keys, measurements, paper, pin_figures, provenance, report, result, run_flow
+from hil import calibrated, junit, keys, measurements, paper, pin_figures, provenance, report, result, run_flow
 from hil.actions import Advance, AdvanceTo, AdvanceUntil, Repeat, Step
 from hil.acts import Acts
 from hil.channel import SerialLog
@@ -109,7 +109,7 @@ def make_target(scenario: Scenario, options: Options, seed: int) -> Target:
 def write_all(found: Result, out: Path) -> None:
     result.write_json(found, out / "result.json")
     result.write_csv(found, out / "timeseries.csv")
-    result.write_junit(found, out / "junit.xml")
+    junit.of_run(found, out / "junit.xml")
     report.write(found, out / "report.html")
     paper.write(found, out / "report.pdf")
 

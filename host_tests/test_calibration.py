@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -218,6 +219,14 @@ def test_a_run_does_not_go_on_with_the_blank_of_another_balance(tmp_path):
     run.balance = "XS204 B000000002"
     with pytest.raises(InputError, match=r"blank is of balance 'XS204 B000000002', this is 'SIM220"):
         calibrated(tmp_path, RigConfig(), "--continue", run=run)
+
+
+@pytest.mark.parametrize(("option", "fits"), [("--temperature=25", False), ("--pressure=950", False), ("--salt=9", False), ("", True)])
+def test_a_run_does_not_go_on_under_other_conditions_than_it_was_begun_under(tmp_path, option, fits):
+    calibrated(tmp_path, RigConfig(), "--no-write")
+    run = points.load(tmp_path / "out")
+    with contextlib.nullcontext() if fits else pytest.raises(InputError, match=r"begun at .* °C, .* hPa, .* g/L salt"):
+        calibrated(tmp_path, RigConfig(), "--continue", *filter(None, [option]), run=run)
 
 
 def test_ctrl_c_stops_the_pump_and_keeps_what_was_measured(tmp_path, monkeypatch):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import replace
 from html import escape
+from xml.etree import ElementTree
 
+import pypdfium2
 import pytest
 
-from hil import cli, metrology_page, report
+from hil import cli, junit, metrology_page, metrology_paper, report
 from hil.errors import BenchError, InputError
 from hil.instruments import BalanceModel, MtSicsBalance, SimulatedBalance
 from hil.instruments.diagnostics import diagnose, last_digit
@@ -116,12 +119,50 @@ def test_every_weight_is_on_disk_as_it_came(tmp_path):
 def test_the_command_leaves_figures_pictures_and_json_marked_simulated(tmp_path, capsys):
     path = tmp_path / "plan.toml"
     path.write_text('[blank]\npoints = 2\n[[bolus]]\nvolume = "50 uL"\ntime = "30 s"\ncount = 4\n')
-    assert cli.main(["metrology", "--plan", str(path), "--out", str(tmp_path / "out")]) == 0
+    out, named = tmp_path / "out", ["--operator", "R. <Weber>", "--tube", "T-7, 20 h"]
+    assert cli.main(["metrology", "--plan", str(path), "--out", str(out), *named]) == 0
     told = capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "metrology.json").read_text())
     assert "SIMULATED" in told and found["evidence"] == "SIMULATED" and found["verdict"] == "passed"
     assert {"metrology.json", "figures.csv", "weights.csv", *found["pictures"]} <= {p.name for p in (tmp_path / "out").iterdir()}
-    assert "report.html" in told and (tmp_path / "out" / "report.html").is_file()
+    assert "report.html" in told
+    page, paper = (out / "report.html").read_text("utf-8"), text_of((out / "report.pdf").read_bytes())
+    suite = ElementTree.parse(out / "junit.xml").getroot()
+    for said in ("R. <Weber>", "T-7, 20 h", f"plan.toml {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}", "SIMULATED"):
+        assert said in found["setup"].values() or said == found["evidence"]
+        assert escape(said, quote=False) in page and said in paper
+        assert said in [each.get("value") for each in suite.findall("properties/property")]
+    assert suite.get("tests") == str(len(found["measurements"])) and suite.get("failures") == "0"
+
+
+def text_of(document):
+    return "\n".join(paper.get_textpage().get_text_range() for paper in pypdfium2.PdfDocument(document))
+
+
+def test_the_document_has_every_figure_of_the_page_with_its_budget_and_each_bolus(tmp_path):
+    outcome, _, _ = played(tmp_path, replace(SHORT, flows=(FLOW,), boluses=(plans.BolusPlan("bolus", 50_000, 30, 4),)))
+    text = " ".join(text_of(metrology_paper.document(outcome)).split())
+    for figure in outcome.figures:
+        assert shown(figure.value) in text and shown(figure.expanded) in text
+        assert all(part.source in text for part in figure.budget[:1])
+    assert "; ".join(f"{error:+.3f}" for error in outcome.boluses[0].errors) in text
+    for once in (metrology_page.METHOD, metrology_page.READING, "Trumpet curve", "Uncertainty budget", "host commit"):
+        assert once in text
+
+
+def test_what_has_not_passed_is_no_passed_case_for_the_machine_that_reads_it(tmp_path):
+    doubt = (Contribution("noise", 0.5, "a balance"),)
+    outcome = Outcome("a\x00run", "SIMULATED", "unix", Conditions(), broken_off=True, notes=["the power went"])
+    outcome.others = [
+        Figure("good", 0.0, "%", doubt, -5, 5), Figure("bad", 9.0, "%", doubt, -5, 5), Figure("in doubt", 5.0, "%", doubt, -5, 5),
+        Figure("in the noise", 0.0, "%", doubt, -5, 5, floor=True), not_measured("lost", "%", "the balance went away"),
+    ]  # fmt: skip
+    junit.of_metrology(outcome, tmp_path / "junit.xml")
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    ends = {case.get("name"): [end.tag for end in case if end.tag != "properties"] for case in suite.findall("testcase")}
+    skipped = {key: ["skipped"] for key in ("in doubt", "in the noise", "lost")}
+    assert ends == {"good": [], "bad": ["failure"], **skipped, "bench": ["error"]}
+    assert [suite.get(name) for name in ("tests", "failures", "skipped", "errors")] == ["6", "1", "3", "1"]
 
 
 def test_the_page_has_verdict_limits_margin_doubt_and_budget_of_each_figure_and_stands_alone(tmp_path):
@@ -221,6 +262,9 @@ def test_a_balance_is_looked_at_before_a_run(model, config, words):
         assert (found.readings, found.resolution_g, found.stable_share) == (60, 0.0001, 1.0) and found.rate_hz > 0
         if not words:
             assert found.noise_g == pytest.approx(0.00015, rel=0.35)
+            least_squares = 0.00015 / (60 * (60**2 - 1) / 12) ** 0.5 * 3600  # g/h: 60 readings, one a second
+            assert found.u_drift_g_h == pytest.approx(least_squares, rel=0.35) and "mg/h (k = 2)" in "".join(found.lines())
+            assert abs(found.drift_g_h + 0.0005) < 3.5 * found.u_drift_g_h  # 0.5 mg/h evaporate
         simulated.faults.add("unstable")
         assert any("at rest" in finding for finding in diagnose(driver, lambda s: rig.advance_to(rig.now_us + 10**6)).findings)
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pypdfium2
 import pytest
 
-from hil import csf, result
+from hil import csf, junit, result
 from hil.chart import Chart, Look
 from hil.paper import document
 from hil.report import page
@@ -116,13 +116,13 @@ def test_one_failed_step_fails_the_run_and_is_named(a_day: Result) -> None:
 def test_junit_counts_failures_and_an_unusable_bench(a_day: Result, tmp_path: Path) -> None:
     a_day.outcomes.append(Outcome(0, "timeline[2]", "a step", False, "why"))
     a_day.verdict, a_day.reason = "unusable", "the line went away"
-    result.write_junit(a_day, tmp_path / "junit.xml")
+    junit.of_run(a_day, tmp_path / "junit.xml")
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "1", "1")
 
 
 def junit_of(found: Result, path: Path) -> ElementTree.Element:
-    result.write_junit(found, path)
+    junit.of_run(found, path)
     return ElementTree.parse(path).getroot()
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil import cli, compare, result, run_flow, run_folder
+from hil import cli, compare, junit, result, run_flow, run_folder
 from hil.chart import NARROW, WIDE
 from hil.instruments import Reading
 from hil.metrology.pictures import GREY
@@ -106,7 +106,7 @@ def test_both_curves_stand_on_page_and_paper_with_s_the_word_of_evidence_and_une
     for text in (page(found), paper):
         assert "Start-up curve, 8 µL/h, S = 30 min" in text and "Trumpet curve, 8 µL/h, S = 30 min" in text
         assert shown in text and STEADY in text
-    result.write_junit(found, tmp_path / "junit.xml")
+    junit.of_run(found, tmp_path / "junit.xml")
     assert f'name="uncertainty_down" value="{uneven.uncertainty_down!r}"' in (tmp_path / "junit.xml").read_text()
 
 

@@ -1,7 +1,7 @@
 """Takes the pictures of the README, and those a person looks at before a release: `make pictures`.
 
-docs/report.png and docs/live.png are small and kept; build/pictures/ has report, comparison and live page at both widths, and each page of
-the PDF. Runs on the simulated pump: every figure in them is SIMULATED.
+docs/report.png, metrology.png and live.png are small and kept; build/pictures/ has report, comparison, metrology and live page at both
+widths, and each page of the PDFs. Runs on the simulated pump: every figure in them is SIMULATED.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BUILD, DOCS = ROOT / "build" / "pictures", ROOT / "docs"
 WIDTHS = (1200, 420)
-MAIN, OTHER = "night-flex-spinal", "port-bolus-refused"
+MAIN, OTHER, METROLOGY = "night-flex-spinal", "port-bolus-refused", "metrology-quick"
 HALF_AN_HOUR_S = 1800  # of the pump's time on the live page
 WATCHED_FOR = "(s) => pumps.every((p) => { const t = p.columns[0]; return t.length > 5 && t[t.length - 1] - t[0] > s; })"
 PATIENCE_MS = 300_000
@@ -42,7 +42,8 @@ def main() -> int:
     except NoBrowser as why:
         print(f"no pictures: {why}", file=sys.stderr)
         return 2
-    of_paper(BUILD / MAIN / "report.pdf")
+    of_paper(BUILD / MAIN / "report.pdf", "paper")
+    of_paper(BUILD / METROLOGY / "report.pdf", "metrology-paper")
     return 0
 
 
@@ -50,13 +51,16 @@ def of_reports(opened: Browser) -> None:
     for name in (MAIN, OTHER):
         hil("run", name, "--out", str(BUILD / name), "--quiet")
     hil("compare", str(BUILD / MAIN), str(BUILD / OTHER), "--out", str(BUILD / "compare.html"))
-    shown = {"report": BUILD / MAIN / "report.html", "alarms": BUILD / OTHER / "report.html", "compare": BUILD / "compare.html"}
+    hil("metrology", "--out", str(BUILD / METROLOGY), "--operator", "R. Weber", "--tube", "T-0427, 20 h")
+    shown = {name: BUILD / folder / "report.html" for name, folder in (("report", MAIN), ("alarms", OTHER), ("metrology", METROLOGY))}
+    shown["compare"] = BUILD / "compare.html"
     for name, path in shown.items():
         for width in WIDTHS:
             page = at_width(opened, path.as_uri(), width)
             keep(page.screenshot(full_page=True), BUILD / f"{name}-{width}.png")
-    page = at_width(opened, (BUILD / MAIN / "report.html").as_uri(), WIDTHS[0])
-    keep(page.screenshot(clip={"x": 90, "y": 0, "width": 1020, "height": 1240}, full_page=True), DOCS / "report.png")
+    for name, height in (("report", 1240), ("metrology", 1000)):
+        page = at_width(opened, shown[name].as_uri(), WIDTHS[0])
+        keep(page.screenshot(clip={"x": 90, "y": 0, "width": 1020, "height": height}, full_page=True), DOCS / f"{name}.png")
 
 
 def of_live(opened: Browser) -> None:
@@ -84,12 +88,12 @@ def take_live(opened: Browser, url: str, stopped: Path) -> None:
     keep(pages[0].screenshot(full_page=True), DOCS / "live.png")
 
 
-def of_paper(path: Path) -> None:
+def of_paper(path: Path, name: str) -> None:
     import pypdfium2
 
     for number, sheet in enumerate(pypdfium2.PdfDocument(path), 1):
-        sheet.render(scale=1.4).to_pil().save(BUILD / f"paper-{number}.png")
-        print(f"build/pictures/paper-{number}.png")
+        sheet.render(scale=1.4).to_pil().save(BUILD / f"{name}-{number}.png")
+        print(f"build/pictures/{name}-{number}.png")
 
 
 # ---- helpers

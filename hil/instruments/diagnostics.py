@@ -28,6 +28,7 @@ class Diagnosis:
     rate_hz: float  # samples a second of the wall's clock
     noise_g: float  # standard deviation of one reading, without the drift
     drift_g_h: float
+    u_drift_g_h: float  # standard uncertainty: what the noise alone tilts the line through the readings
     stable_share: float
     resolution_g: float
     findings: tuple[str, ...]  # what is wrong, and what to do; empty: fit
@@ -44,7 +45,8 @@ class Diagnosis:
         return [
             f"balance: {self.model} {self.serial_number}".rstrip(),
             f"  {self.readings} readings, {self.rate_hz:.1f} a second, {100 * self.stable_share:.0f} % at rest",
-            f"  noise {self.noise_g * 1e3:.3f} mg, drift {self.drift_g_h * 1e3:+.2f} mg/h, last digit {self.resolution_g * 1e3:g} mg",
+            f"  noise {self.noise_g * 1e3:.3f} mg (k = 1), last digit {self.resolution_g * 1e3:g} mg",
+            f"  drift {self.drift_g_h * 1e3:+.2f} ± {2e3 * self.u_drift_g_h:.2f} mg/h (k = 2)",
             *(f"  NOT FIT: {finding}" for finding in self.findings),
         ]
 
@@ -77,7 +79,8 @@ def _judged(model: str, serial_number: str, found: list[Reading], rate_hz: float
     u_slope = noise_g / max(float(np.sqrt(((t_h - t_h.mean()) ** 2).sum())), 1e-12)
     stable = sum(r.stable for r in found) / len(found)
     findings = _findings(rate_hz, noise_g, abs(float(slope)) - 3 * u_slope, stable)
-    return Diagnosis(model, serial_number, len(found), rate_hz, noise_g, float(slope), stable, last_digit(mass_g.tolist()), findings)
+    digit = last_digit(mass_g.tolist())
+    return Diagnosis(model, serial_number, len(found), rate_hz, noise_g, float(slope), u_slope, stable, digit, findings)
 
 
 def _findings(rate_hz: float, noise_g: float, surely_g_h: float, stable: float) -> tuple[str, ...]:

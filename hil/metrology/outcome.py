@@ -31,6 +31,7 @@ class Outcome:
     others: list[Figure] = field(default_factory=list)  # back pressure, supply height
     notes: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)  # file names beside metrology.json
+    setup: dict[str, str] = field(default_factory=dict)  # who, when, which plan, tube or file
     versions: dict[str, str] = field(default_factory=dict)
     broken_off: bool = False  # the run ended before its plan did
 
@@ -53,7 +54,8 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         return {
             "title": self.title, "evidence": self.evidence, "target": self.target, "verdict": self.verdict, "notes": self.notes,
-            "versions": self.versions, "conditions": {**asdict(self.conditions), "z_ul_mg": self.conditions.z, "u_z": self.conditions.u_z},
+            "setup": self.setup, "versions": self.versions, "broken_off": self.broken_off,
+            "conditions": {**asdict(self.conditions), "z_ul_mg": self.conditions.z, "u_z": self.conditions.u_z},
             "blank": asdict(self.blank) if self.blank else None, "pictures": self.pictures,
             "flows": [_flow(flow) for flow in self.flows],
             "boluses": [{**_plain(b.figures), "name": b.name, "setting_nl": b.setting_nl, "errors_percent": b.errors, "notes": b.notes}
