@@ -44,6 +44,7 @@ PLANTED = {
     "old_goes_first": ("region", 112, 15, 3, "state copy one_bad"),
     "torn_is_used_again": ("region", 84, 28, 4, "is lost"),
     "sample_after": ("region", 0, 4, 1, "may have been made"),
+    "counted_with_its_sample": ("files", 1340, 20, 10, "but only"),
     "unsynced": ("files", 250, 24, 6, "is lost"),
 }
 

@@ -179,6 +179,21 @@ def test_a_prime_cut_off_after_another_is_booked_once_and_so_is_the_other_whiche
     assert used_nl == pytest.approx(before_nl + 150_000, abs=1)
 
 
+@pytest.mark.req("R-BOL-2", "R-MON-1")
+@pytest.mark.parametrize("writes", range(8))
+def test_a_bolus_that_ended_is_told_as_one_and_not_as_basal_whichever_of_its_writes_is_cut(writes):
+    rig = running()
+    rig.do("DOSE:BOLUS", volume="50000nl", path="pump")
+    rig.advance(30_000)
+    store = cutting(rig, writes)
+    with contextlib.suppress(Cut):
+        rig.advance(40_000)
+    store.restore()
+    rig.cut_power(1000).connect()
+    account = rig.status("account")
+    assert int(account["bolus"]) == 5000 and int(account["basal"]) < 200
+
+
 @pytest.mark.req("R-MNT-3", "R-COM-1")
 @pytest.mark.parametrize(("daily", "code"), [(2_003_001, "DAILY_MAX"), (5_000_000, "DAILY_MAX")])
 def test_a_therapy_over_the_daily_maximum_is_not_taken_over(daily, code):

@@ -7,6 +7,8 @@ from powercut.told import Told, knows, listen
 
 OUTAGE_US = 60_000_000
 RESERVATION_NL = 10_000
+STORY = {"mcg/mL": 500, "moved at": 100_000, "primed at": 101_000}  # steps per mL of what is no dose
+NG_SLACK = 8  # a step and a half, of what is rounded apart
 NL_SLACK = 12  # a step that has just fallen due, and what is rounded
 KEPT = {"log": 1000, "acct": 700, "marks": 10}  # R-MON-2; DESIGN
 RUN_MS = 30_000
@@ -43,6 +45,7 @@ def faults(rig, told, cut):
     _state(told, cut, found)
     _memory(pump, cut, found)
     _account(pump, cut, found)
+    _dose(pump.ledger, found)
     _deliveries(pump, cut, now, found)
     rig.connect()
     shown = int(rig.ask("STAT?", part="account")[1]["uncertain"][:-2])
@@ -117,6 +120,14 @@ def _account(pump, cut, found):
         found.append("uncertain steps are not in the log")
 
 
+def _dose(ledger, found):
+    """What is booked as dose is all that left but what moved for a calibration or primed."""
+    no_dose_nl = sum([ledger.steps[what] * 1_000_000 // STORY[at] for what, at in (("moved", "moved at"), ("prime", "primed at"))])
+    due_ng = (ledger.authorised_nl.total - no_dose_nl) * STORY["mcg/mL"] // 1000
+    if abs(ledger.authorised_ng.total - due_ng) > NG_SLACK:
+        found.append("a dose of %d ng is booked, the volume is that of %d ng" % (ledger.authorised_ng.total, due_ng))
+
+
 def _is_logged(pump, *words):
     journal = pump.keeper.journal
     for _, kind, _, _, payload in journal.records("log", max(1, journal.newest("log")[0] - LOOKED_BACK)):
@@ -132,6 +143,7 @@ def _deliveries(pump, cut, now, found):
     if pump.deliveries.current:
         found.append("a delivery goes on after the restart")
     known, coming, pg = story.deliveries(cut.done), story.deliveries(cut.done + _in_progress(story, cut.done)), 0
+    steps = 0
     for number, (intent, outcome, volume_nl) in known.items():
         seen = pump.deliveries.seen(number)
         may = (outcome or "UNCERTAIN", coming[number][1] or "UNCERTAIN")
@@ -139,8 +151,19 @@ def _deliveries(pump, cut, now, found):
             found.append("delivery %08x is %s, written was %s" % (number, seen, may[0]))
         if intent[1] == "DOSE:BOLUS":
             pg += intent[5] * (volume_nl if outcome == "PARTIAL" or (seen and seen[2] == "PARTIAL") else intent[4])
+            steps += _made(intent, (known[number], coming[number]), seen)
+    if abs(pump.ledger.bolus_steps - steps) > 1:
+        found.append("%d steps of boluses are booked, %d were given" % (pump.ledger.bolus_steps, steps))
     if pump.deliveries.given_ng(now) < pg // 1000:
         found.append("boluses of %d ng in the window, %d were given" % (pump.deliveries.given_ng(now), pg // 1000))
+
+
+def _made(intent, entries, seen):
+    """Steps of a bolus: by its result if that cut it short, else all."""
+    for _, outcome, volume_nl in entries:
+        if seen and seen[2] == outcome == "PARTIAL":
+            return volume_nl * intent[2] // intent[4]
+    return intent[2]
 
 
 def _in_progress(story, done):

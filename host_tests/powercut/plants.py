@@ -1,6 +1,6 @@
 """Bugs put in on purpose, so that the campaign is seen to find them."""
 
-from doseloop import journal, keeper, region, store
+from doseloop import boot, journal, keeper, region, store
 
 
 def reply_first():
@@ -56,6 +56,16 @@ def sample_after():
     keeper.Keeper.sample = sample
 
 
+def counted_with_its_sample():
+    """A delivery beside basal whose volume a sample has already is booked whole again at the restart."""
+    usual = boot._book
+
+    def book(pump, delivery, steps, is_sampled=False):
+        usual(pump, delivery, steps)
+
+    boot._book = book
+
+
 def unsynced():
     """A record is kept in memory until the next one comes."""
     for kind in (store.FileStore, region.RegionStore):
@@ -85,4 +95,5 @@ def error_is_none():
     journal._Stream._put = put
 
 
-PLANTS = {call.__name__: call for call in (reply_first, old_goes_first, torn_is_used_again, sample_after, unsynced, error_is_none)}
+_ALL = (reply_first, old_goes_first, torn_is_used_again, sample_after, counted_with_its_sample, unsynced, error_is_none)
+PLANTS = {call.__name__: call for call in _ALL}
