@@ -54,7 +54,7 @@ help:
 	@echo "make emulated   the flashed image through its scenarios on emulated Picos; emulated-long: those that take long"
 	@echo "make browser-tests  the report, the comparison and the live page in the machine's chromium, at two widths"
 	@echo "make labgrid-tests  a place acquired from a labgrid coordinator, a suite run on its simulated bench, released (in $(VENV)-labgrid)"
-	@echo "make pictures   docs/report.png, docs/live.png, and build/pictures/ to look at before a release (needs chromium)"
+	@echo "make pictures   docs/report.png, metrology.png, live.png, and build/pictures/ to look at before a release (needs chromium)"
 	@echo "make docs       docs/wire.md from the verb table, docs/alarms.md from the alarm table (make test says if they are stale)"
 	@echo "make clean      remove .venv and build/"
 
