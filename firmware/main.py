@@ -68,7 +68,9 @@ def refusal(board):
     """board_check's text, or None. The check is forgotten again: where modules lie in memory it would take room for good."""
     import doseloop.board_check as check
 
-    text = check.refusal(board, check.FAMILY_OF_PLATFORM[sys.platform])
+    family = check.FAMILY_OF_PLATFORM[sys.platform]
+    text = check.refusal(board, family)
+    sys.modules.pop("pins_" + family, None)
     del sys.modules["doseloop.board_check"], sys.modules["doseloop"].board_check
     return text
 

@@ -162,9 +162,9 @@ def as_int(value: object, where: str, least: int = 0, most: int = 10**12) -> int
     return value
 
 
-def as_number(value: object, where: str, least: float = -1e12) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
-        raise InputError(where, f"must be a number of {least:g} or more, not {shown(value)}")
+def as_number(value: object, where: str, least: float = -1e12, most: float = 1e15) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not least <= value <= most:
+        raise InputError(where, f"must be a number from {least:g} to {most:g}, not {shown(value)}")
     return float(value)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from doseloop import board_check
-from doseloop.board_check import FAMILIES, FAMILY_OF_PLATFORM, NUMBERS, RISING, faults, refusal
+from doseloop.board_check import FAMILY_OF_PLATFORM, NUMBERS, RISING, faults, refusal, rules_of
 from doseloop.region import MIN_BLOCKS
 from hil.errors import TargetError
 from hil.scenario import load_scenario
@@ -32,13 +32,14 @@ def wrong(name, /, **changes):
 
 
 def pins(name):
-    rules = FAMILIES[family(name)]
+    rules = rules_of(family(name))
     return rules["common"] + rules["pins"]
 
 
 def test_every_family_has_rules_and_every_platform_a_family():
-    assert set(FAMILY_OF_PLATFORM.values()) == set(FAMILIES)
-    assert {family(name) for name in BOARDS} == set(FAMILIES)
+    families = set(FAMILY_OF_PLATFORM.values())
+    assert {path.stem.removeprefix("pins_") for path in (ROOT / "firmware").glob("pins_*.py")} | {"unix"} == families
+    assert {family(name) for name in BOARDS} == families and len({tuple(rules_of(each)) for each in families}) == 1
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -68,7 +69,7 @@ def test_each_key_refuses_a_value_of_another_type(name):
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_each_number_is_refused_one_beyond_its_range_and_named_with_its_limits(name):
-    numbers = {**NUMBERS, **FAMILIES[family(name)]["numbers"]}
+    numbers = {**NUMBERS, **rules_of(family(name))["numbers"]}
     for key, (least, most) in numbers.items():
         for value in (least - 1, most + 1):
             assert wrong(name, **{key: value}) == [f"{key} is {value}; it must be from {least} to {most}"]
@@ -84,7 +85,7 @@ def test_each_pin_that_the_board_does_not_have_is_named_with_those_it_has(name):
 
 @pytest.mark.parametrize("name", FLASHED)
 def test_each_two_parts_on_one_pin_are_named_both(name):
-    allowed = FAMILIES[family(name)]
+    allowed = rules_of(family(name))
     for first in pins(name):
         for second in pins(name):
             pin = BOARDS[name][second]

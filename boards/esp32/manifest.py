@@ -7,5 +7,6 @@ package("doseloop", base_path="../../firmware", opt=3)  # without line numbers: 
 module("hal_common.py", base_path="../../firmware", opt=3)
 module("software_leases.py", base_path="../../firmware", opt=3)
 module("hal_esp32.py", base_path="../../firmware", opt=3)
+module("pins_esp32.py", base_path="../../firmware", opt=3)
 module("esp32_motion.py", base_path="../../firmware", opt=3)
 module("main.py", base_path="../../firmware", opt=3)

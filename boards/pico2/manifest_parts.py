@@ -6,4 +6,5 @@ module("board.py")
 package("doseloop", base_path="../../firmware", opt=3)  # without line numbers: 8 KB less
 module("hal_common.py", base_path="../../firmware", opt=3)
 module("hal_rp2.py", base_path="../../firmware", opt=3)
+module("pins_rp2.py", base_path="../../firmware", opt=3)
 module("rp2_motion.py", base_path="../../firmware", opt=3)

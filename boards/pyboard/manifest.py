@@ -6,5 +6,6 @@ package("doseloop", base_path="../../firmware", opt=3)  # without line numbers: 
 module("hal_common.py", base_path="../../firmware", opt=3)
 module("software_leases.py", base_path="../../firmware", opt=3)
 module("hal_stm32.py", base_path="../../firmware", opt=3)
+module("pins_stm32.py", base_path="../../firmware", opt=3)
 module("stm32_motion.py", base_path="../../firmware", opt=3)
 module("main.py", base_path="../../firmware", opt=3)

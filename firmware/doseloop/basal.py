@@ -150,8 +150,9 @@ class Basal:
             piece[1] = min(piece[1], now)
 
     def restore_given(self, start, end, ng):
-        """A stretch read back from the journal after a restart."""
-        if end > start:
+        """A stretch read back from the journal after a restart; of what fell into one ms too, or the 24 h rule would forget it."""
+        if ng or end > start:
+            start = min(start, end - 1)
             self._given.append([start, end, ng, end - start])
         if not self._is_even():
             self._uneven_to = end

@@ -1,7 +1,7 @@
 """Is a board's data fit to start a pump? A wrong or doubled pin, a missing key, a wrong type or range is named, before a pin is touched.
 
-What is allowed lies in the tables below: NUMBERS and the rest for every board, FAMILIES for the pins of each chip. Pins are
-GPIO numbers, or on stm32 the board's own names.
+What is allowed lies in tables: NUMBERS and the rest below for every board, RULES in pins_rp2.py and its like for the pins of each chip,
+so that a board carries those of its own chip only. Pins are GPIO numbers, or on stm32 the board's own names.
 """
 
 _LEAST_REGION = 52  # region.MIN_BLOCKS; not imported, for a board without a region has no room to spare for it
@@ -46,45 +46,20 @@ RISING = (
     ("residual_nl", "reservoir_nl"),
 )
 
-_PICO = tuple(range(23)) + (26, 27, 28)  # 23 to 25 and 29 belong to the Pico itself
-_ESP32 = (4, 13, 14, 16, 17, 18, 19, 21, 22, 23, 25, 26, 27, 32, 33)  # not flash, console, starting, nor those without a pull
-_PYBOARD = tuple(["X%d" % i for i in range(1, 13)] + ["Y%d" % i for i in range(1, 13)] + ["X19", "X20", "X21", "X22"])
-_COMMON_PINS = (
-    "step_pin", "enable_pin", "direction_pin", "port_pin", "buzzer_pin", "lamp_red_pin", "lamp_yellow_pin", "battery_pin",
-)  # fmt: skip
-_TIMERS = ("step_timer", "count_timer", "enable_timer", "encoder_timer", "wake_timer", "buzzer_timer")
-_FLASHED = {"battery_full_scale_mv": (1_000, 60_000)}
-
-# family: pins (its keys beside the common ones), allowed (for all pins), battery (for battery_pin), pairs (the next GPIO is taken too),
-# numbers and texts beside the common ones, timers (no two alike).
-FAMILIES = {
-    "unix": {"common": (), "pins": (), "allowed": (), "battery": (), "pairs": (), "numbers": {}, "texts": (), "timers": ()},
-    "rp2": {
-        "common": _COMMON_PINS, "pins": ("encoder_pin",), "allowed": _PICO, "battery": (26, 27, 28), "pairs": ("encoder_pin",),
-        "numbers": dict(_FLASHED, journal_blocks=(0, 4_096), code_trailer=(0x1001_0000, 0x10FF_F000)),
-        "texts": ("journal_folder",), "timers": (),
-    },
-    "esp32": {
-        "common": _COMMON_PINS, "pins": ("step_count_pin", "encoder_a_pin", "encoder_b_pin"), "allowed": _ESP32,
-        "battery": (32, 33, 34, 35, 36, 39), "pairs": (), "numbers": _FLASHED, "texts": ("journal_folder",), "timers": (),
-    },
-    "stm32": {
-        "common": _COMMON_PINS, "pins": ("encoder_a_pin", "encoder_b_pin"), "allowed": _PYBOARD,
-        "battery": ("X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "X11", "X12", "X19", "X20", "X21", "X22", "Y11", "Y12"), "pairs": (),
-        "numbers": {
-            "battery_full_scale_mv": (1_000, 60_000), "step_timer": (1, 14), "count_timer": (1, 14), "enable_timer": (1, 14),
-            "encoder_timer": (1, 14), "wake_timer": (1, 14), "buzzer_timer": (1, 14),
-            "step_alternate": (1, 15), "enable_alternate": (1, 15), "encoder_alternate": (1, 15), "count_trigger": (0, 3),
-        },
-        "texts": ("journal_folder",), "timers": _TIMERS,
-    },
-}  # fmt: skip
 FAMILY_OF_PLATFORM = {"linux": "unix", "darwin": "unix", "rp2": "rp2", "esp32": "esp32", "pyboard": "stm32"}
+
+
+_NO_PINS = {"common": (), "pins": (), "allowed": (), "battery": (), "pairs": (), "numbers": {}, "texts": (), "timers": ()}
+
+
+def rules_of(family):
+    """Of a family's pins: its own keys, what they may be, and which of them exclude each other."""
+    return _NO_PINS if family == "unix" else __import__("pins_" + family).RULES
 
 
 def faults(board, family):
     """Sentences for a person, one for each fault of a board's data (a dict); none if a pump may start on it."""
-    rules = FAMILIES[family]
+    rules = rules_of(family)
     checks = _checks(rules)
     found = ["%s is missing: see the other boards under boards/" % key for key in sorted(checks) if key not in board]
     found += ["%s is no key of this board: is it misspelt?" % key for key in sorted(board) if key not in checks]

@@ -31,6 +31,7 @@ class Delivery:
         self.conc = conc  # mcg/mL at the tip when it began
         self.started = started
         self.ended = None
+        self.is_sampled = False  # of one read back at a restart: a record of the account has its volume and its dose
         self.made = 0
         self.made_nl = 0
         self.outcome = "RUNNING"

@@ -60,19 +60,19 @@ def _restore_account(pump, state):
         if seq % _COLLECT_EVERY == 0:
             collect_garbage()
     lost = _lost_steps(pump, replay)
+    told = _close_told(pump, replay)
     if replay.sample:
-        _load_sample(pump, replay.sample, state, lost)
-    if replay.open_delivery and _is_in_state(pump, replay, replay.open_delivery, replay.open_delivery.started):
-        replay.open_delivery = replay.unbooked = None  # its result was cut off or lost: the saved state has it, and all before it
+        _load_sample(pump, replay, state, lost)
     if replay.unbooked and not _is_in_state(pump, replay, replay.unbooked, replay.unbooked.ended):
-        _book(pump, replay.unbooked, replay.unbooked.made, replay.is_sampled)
+        _book(pump, replay.unbooked, replay.unbooked.made)
         pump.deliveries.last_result = replay.unbooked.number
     if replay.open_delivery:
         _book_cut_off(pump, replay.open_delivery)
     pump.keeper.write_log()  # what is in doubt is told before a new record has it as made
     pump.save()  # the line's bridge and the count it belongs to in one piece
-    if replay.open_delivery:
-        pump.keeper.result(replay.open_delivery)  # before the sample that has it: the next replay must not take it for basal
+    for delivery in (told, replay.open_delivery):
+        if delivery:
+            pump.keeper.result(delivery)  # before the sample that has it: the next replay must not take it for basal
     pump.write_sample()
 
 
@@ -95,6 +95,19 @@ def _is_in_state(pump, replay, delivery, at):
     return at < replay.state_at or pump.deliveries.last_result == delivery.number
 
 
+def _close_told(pump, replay):
+    """A delivery whose result was cut off or lost, though the saved state has it and all before it; its end as told there."""
+    delivery, last = replay.open_delivery, pump.deliveries.last
+    if not delivery or not _is_in_state(pump, replay, delivery, delivery.started):
+        return None
+    replay.open_delivery = replay.unbooked = None
+    delivery.outcome, delivery.ended, delivery.made, delivery.made_nl = "UNCERTAIN", delivery.started, delivery.steps, delivery.volume_nl
+    if last and last.number == delivery.number:
+        delivery.outcome, delivery.made, delivery.made_nl = last.outcome, last.made, last.made_nl
+    replay.beside.append(delivery)
+    return delivery
+
+
 class _Replay:
     """The account stream from its oldest record on: what windows, the 24 h basal and the ids need of it."""
 
@@ -103,11 +116,10 @@ class _Replay:
         self.state_at = state_at  # deliveries older than this are in the saved state
         self._quarter_at = None  # elapsed of the last sample given to the windows
         self._last = None  # (elapsed, authorised ng) of the last sample
-        self._bolus_ng = 0  # of boluses and screening doses since the last sample: no basal
         self.sample = None  # (kind, values, elapsed) of the newest sample
         self.open_delivery = None  # intent without a result
         self.unbooked = None  # the last delivery with a result
-        self.is_sampled = False  # a sample has its volume and its dose
+        self.beside = []  # boluses and screening doses since the last sample: no basal
         self.begun = False
 
     def begin(self, marks, oldest):
@@ -129,19 +141,39 @@ class _Replay:
         delivery, self.open_delivery = self.open_delivery, None
         _, outcome, delivery.made, delivery.made_nl = records.unpack_result(payload)
         delivery.ended = elapsed
-        if CATEGORY[delivery.verb] == DOSE:
-            self._bolus_ng += delivery.ng(delivery.made_nl)
+        self.beside.append(delivery)
         if elapsed >= self.state_at and not self._pump.deliveries.seen(delivery.number):
             self._pump.deliveries.restore(delivery, outcome)
             _tell_trial(self._pump, delivery, outcome)
-        self.unbooked, self.is_sampled = delivery, False
+        self.unbooked = delivery
 
     def _take_sample(self, kind, elapsed, values):
-        if self.sample and elapsed > (self._pump.therapy.ran_at or 0):
-            self._pump.therapy.note_running(elapsed, self.sample[0] == records.SAMPLE_RUNNING)
+        if elapsed > self.state_at:
+            self._note_running(elapsed)
+            self._note_day(elapsed, values[4])
         self.sample = (kind, values, elapsed)
-        self.is_sampled = True
+        for delivery in (self.unbooked, self.open_delivery):
+            if delivery:  # no record is made while one moves
+                delivery.is_sampled = True
         self._look_back(elapsed, values)
+
+    def _note_running(self, elapsed):
+        """A record is good for its reservation: what is longer was an outage."""
+        therapy = self._pump.therapy
+        if self.sample:
+            until = min(elapsed, self.sample[2] + self._pump.board["reservation_ms"])
+            if until > (therapy.ran_at or 0):
+                therapy.note_running(until, self.sample[0] == records.SAMPLE_RUNNING)
+
+    def _note_day(self, elapsed, ng):
+        """A midnight since the saved state: the day's dose counts from the record before it."""
+        clock, ledger = self._pump.clock, self._pump.ledger
+        day = clock.local_day(elapsed) if clock.is_set() else ledger.day
+        if day != ledger.day:
+            ledger.day, ledger.day_mark_ng = day, self._last[1] if self._last else ng
+
+    def ng_beside(self, deliveries):
+        return sum([delivery.ng(delivery.made_nl) for delivery in deliveries if CATEGORY[delivery.verb] == DOSE])
 
     def _look_back(self, elapsed, values):
         if self._quarter_at is None or elapsed - self._quarter_at >= QUARTER_MS:
@@ -150,20 +182,22 @@ class _Replay:
                 self._pump.windows.quarter(elapsed, values[2], values[0], values[1])
             self._pump.ledger.restore_mark(elapsed, values[4], values[5])
         if self._last and self._pump.clock.elapsed - self._last[0] < DAY_MS + QUARTER_MS:
-            self._pump.basal.restore_given(self._last[0], elapsed, max(0, values[4] - self._last[1] - self._bolus_ng))
+            self._pump.basal.restore_given(self._last[0], elapsed, max(0, values[4] - self._last[1] - self.ng_beside(self.beside)))
         self._last = (elapsed, values[4])
-        self._bolus_ng = 0
+        self.beside = []
 
 
-def _load_sample(pump, sample, state, lost):
+def _load_sample(pump, replay, state, lost):
     """The newer of sample and saved state is the account; what the sample reserved beyond it is uncertain.
 
     Of the same millisecond the one with more steps is: a state saved for an alarm's sake holds the account of the last minute.
     """
-    kind, values, elapsed = sample
+    kind, values, elapsed = replay.sample
     ledger = pump.ledger
     pump.basal.restore_programmed(values[2], elapsed)
     if state is None or (elapsed, values[0]) > (state["at"], ledger.steps["dose"]):
+        if values[0] > ledger.steps["dose"]:
+            pump.line.drug_moved()
         ledger.steps["dose"], ledger.counts = values[0], values[1]
         ledger.authorised_ng.total, ledger.witnessed_ng.total = values[4], values[5]
         ledger.authorised_nl.total = ledger.refill_marks[0] + values[6]
@@ -171,20 +205,31 @@ def _load_sample(pump, sample, state, lost):
     if kind == records.SAMPLE_STOPPED and state and pump.run and elapsed > state["at"]:
         pump.run = False
         pump.therapy.note_stop(elapsed)
-    open_steps = lost + values[3] - (ledger.steps["dose"] - values[0])
+    open_steps = lost + values[3] - _basal_since(pump, replay, state)
     if kind == records.SAMPLE_RUNNING and open_steps > 0:
         known_ng = ledger.authorised_ng.total
         ledger.book_uncertain(open_steps)
         until = min(pump.clock.elapsed, elapsed + pump.board["reservation_ms"])
-        pump.basal.restore_given(min(elapsed, until - 1), until, ledger.authorised_ng.total - known_ng)
+        pump.basal.restore_given(elapsed, until, ledger.authorised_ng.total - known_ng)
         pump.basal.note_uncertain(pump.clock.elapsed, ledger.authorised_ng.total - known_ng)
         pump.keeper.log(records.RESET, "uncertain up to %d basal steps" % open_steps)
 
 
-def _book(pump, delivery, steps, is_sampled=False):
-    """Steps of a delivery that the saved state has not; is_sampled: the account's records tell all of it but what it was."""
+def _basal_since(pump, replay, state):
+    """Basal steps that the saved state has beyond the newest sample; for the 24 h rule they were given between the two."""
+    _, values, elapsed = replay.sample
+    steps, ng = pump.ledger.steps["dose"] - values[0], pump.ledger.authorised_ng.total - values[4]
+    if steps <= 0:
+        return 0
+    beside = [d for d in replay.beside if CATEGORY[d.verb] == DOSE and _is_in_state(pump, replay, d, d.ended)]
+    pump.basal.restore_given(elapsed, state["at"], max(0, ng - replay.ng_beside(beside)))
+    return steps - sum([delivery.made for delivery in beside])
+
+
+def _book(pump, delivery, steps):
+    """Steps of a delivery that the saved state has not; of one that was sampled the records tell all but what it was."""
     ledger, category = pump.ledger, CATEGORY[delivery.verb]
-    if is_sampled:
+    if delivery.is_sampled:
         if category != DOSE:
             ledger.steps[category] += steps
         if category in (DOSE, PRIME):

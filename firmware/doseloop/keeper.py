@@ -26,6 +26,7 @@ class Keeper:
         self.waiting = []  # log lines
         self.lost_lines = 0  # those that found no room
         self.failing = False  # the last write failed
+        self.unsampled = False  # the newest record of the account found no room
         self.unkept = False  # the last state to be saved is in no copy
         self.failed = False  # one has, and nobody was told yet
         self._clock = clock
@@ -36,6 +37,8 @@ class Keeper:
         """True: it is on record."""
         payload = records.pack_sample(ledger, programmed, reserved)
         kept = self._append("acct", kind, payload)
+        self.unsampled = not kept
+        self.dirty = self.dirty or not kept
         mark = self.journal.newest("marks")
         if mark is None or self._clock.elapsed - mark[2] >= QUARTER_MS:
             self._append("marks", kind, payload)  # at a high rate the account turns over in hours: the last 24 h need a longer memory

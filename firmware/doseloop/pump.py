@@ -374,7 +374,7 @@ class Pump:
         self._configure()
         delivery = Delivery(verb, number, steps, span_ms, volume_nl, self.ledger.tip_conc(), now)
         self._cover_basal(now, span_ms)
-        if not self.keeper.intent(delivery):
+        if self.keeper.unkept or not self.keeper.intent(delivery):
             self.flow()
             raise Refusal("ALARM_ACTIVE", "no delivery while the journal cannot be written; see SELF?")
         self.ledger.category = CATEGORY[verb]

@@ -161,6 +161,8 @@ class Watch:
         keeper = self._pump.keeper
         if not keeper.holding and now - keeper.saved_at >= SECOND_MS:
             self._pump.save()
+            if keeper.unsampled:
+                self._pump.write_sample()
 
     def _took_force(self, now):
         """The first step of another program has been made: it is the program last run (R-TIT-3)."""

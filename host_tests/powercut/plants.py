@@ -60,7 +60,8 @@ def counted_with_its_sample():
     """A delivery beside basal whose volume a sample has already is booked whole again at the restart."""
     usual = boot._book
 
-    def book(pump, delivery, steps, is_sampled=False):
+    def book(pump, delivery, steps):
+        delivery.is_sampled = False
         usual(pump, delivery, steps)
 
     boot._book = book
