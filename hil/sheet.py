@@ -16,7 +16,7 @@ from PIL import Image
 from hil.chart import PAPER, Chart
 
 FONTS = Path(matplotlib.get_data_path(), "fonts", "ttf")
-FONT, MONO = "sans", "mono"
+FONT = "sans"
 MARGIN_MM, WIDTH_MM, HEIGHT_MM = 16.0, 178.0, 297.0
 DPI = 170
 TABLE_COLOURS = 128
@@ -36,7 +36,6 @@ class Sheet(FPDF):
         self.set_auto_page_break(True, 18)
         for style, name in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf"), ("I", "DejaVuSans-Oblique.ttf")):
             self.add_font(FONT, style, FONTS / name)
-        self.add_font(MONO, "", FONTS / "DejaVuSansMono.ttf")
         self.set_title(f"{name}: {verdict}")
         self.set_lang("en")
         self.add_page()
@@ -49,9 +48,9 @@ class Sheet(FPDF):
         self.set_x(MARGIN_MM)
         self.cell(0, 5, f"{self.page_no()} / {{nb}}", align="R")
 
-    def say(self, text: str, size: float = 9, style: str = "", colour: tuple[int, int, int] = INK, family: str = FONT) -> None:
+    def say(self, text: str, size: float = 9, style: str = "", colour: tuple[int, int, int] = INK) -> None:
         """A paragraph."""
-        self.set_font(family, style, size)
+        self.set_font(FONT, style, size)
         self.set_text_color(*colour)
         self.multi_cell(0, size * 0.5, text, align="L", new_x="LMARGIN", new_y="NEXT")
 
