@@ -71,8 +71,14 @@ def refusal(board):
     family = check.FAMILY_OF_PLATFORM[sys.platform]
     text = check.refusal(board, family)
     sys.modules.pop("pins_" + family, None)
-    del sys.modules["doseloop.board_check"], sys.modules["doseloop"].board_check
+    forget("board_check")
     return text
+
+
+def forget(name):
+    """A module that is needed once."""
+    del sys.modules["doseloop." + name]
+    delattr(sys.modules["doseloop"], name)
 
 
 def hold(text):
@@ -114,7 +120,10 @@ def main():
 
         gc.collect()
         gc.threshold(_COLLECT_RUNNING)
-        Controller(hal).run()
+        controller = Controller(hal)
+        forget("boot")
+        gc.collect()
+        controller.run()
     except Exception as error:  # whatever it is: the board starts again, and basal resumes by itself (R-ALM-11)
         sys.print_exception(error, sys.stderr)
         hal.reset(BOOT_WATCHDOG)

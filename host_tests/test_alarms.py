@@ -1,10 +1,10 @@
 """Alarms: one table; HIGH latches; what the pump does; restarts. The signal is in test_alarm_signal.py."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from doseloop.alarms import HIGH, LOW, LOWEST, MEDIUM, NO_BOLUS, RUN, STOP, TABLE, Alarms
+from doseloop.alarms import HIGH, LOW, LOWEST, MEDIUM, NO_BOLUS, RUN, STOP, TABLE, Alarm, Alarms
 from doseloop.units import Refusal
 
 ROWS = {row[0]: row for row in TABLE}
@@ -270,6 +270,35 @@ def test_whatever_happens_the_highest_alone_sounds_none_is_lost_and_every_mute_e
             assert alarms.signal(now) == (0 if muted else top)
         else:
             assert alarms.signal(now) in ((0,) if muted else (0, top))
+
+
+CALLS = {
+    "on": lambda alarms, code, now: alarms.set(code, True, now, "why"),
+    "off": lambda alarms, code, now: alarms.set(code, False, now),
+    "raise": lambda alarms, code, now: alarms.raise_(code, now, "why"),
+    "escalate": lambda alarms, code, now: alarms.escalate(code, HIGH),
+    "acknowledge": lambda alarms, code, now: alarms.is_on(code) and alarms.acknowledge(code),
+    "signal": lambda alarms, code, now: alarms.signal(now),
+    "restart": lambda alarms, code, now: alarms.load(alarms.dump()),
+}
+
+
+def changed(alarms):
+    """(code, attribute) of all that stands otherwise in a row than it was made."""
+    rows = zip(alarms.rows(), Alarms(lambda text: None).rows())
+    return {(row.code, name) for row, as_made in rows for name, value in vars(row).items() if value != vars(as_made)[name]}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(CALLS)), st.sampled_from(CODES), st.integers(1, 400_000)), max_size=40))
+@example([("on", "PUMP_STOPPED", 5), ("escalate", "PUMP_STOPPED", 900_000), ("acknowledge", "PUMP_STOPPED", 10)])
+@settings(max_examples=250, deadline=None)
+@pytest.mark.req("R-ALM-8")
+def test_all_that_changes_in_an_alarm_is_named_so_that_a_change_not_kept_is_undone_whole(calls):
+    alarms, now = Alarms(lambda text: None), 0
+    for name, code, wait in calls:
+        now += wait
+        CALLS[name](alarms, code, now)
+        assert {attribute for _, attribute in changed(alarms)} <= set(Alarm.CHANGES)
 
 
 @given(st.binary(max_size=60))

@@ -71,6 +71,8 @@ _DUMP_BYTES = const(6)
 class Alarm:
     """One row of the table and how it stands. Read it; only Alarms changes it."""
 
+    CHANGES = ("priority", "on", "cause", "acked", "since", "detail", "seen", "first", "due")  # all else is the row's, for good
+
     def __init__(self, place, row):
         self.place = place
         self.code, self.priority, self.row_action, self.latched, self.persist_ms, self.hold, self.repeat_ms, self.text = row
@@ -234,9 +236,9 @@ class Alarms:
     def count(self):
         return len(self._on)
 
-    def parts(self):
-        """Itself and its rows: all that changes here."""
-        return [self] + list(self._alarms.values())
+    def rows(self):
+        """Every Alarm, on or not."""
+        return list(self._alarms.values())
 
     def top(self):
         """Code of the first of active(), None if none is on."""

@@ -4,7 +4,6 @@ One turn: time, serial line, what is watched, the dosing chain, signals; then th
 keeps the motor driver on, and sleep until the earliest thing that is due.
 """
 
-from doseloop import boot
 from doseloop.commands import Commands, needs
 from doseloop.deliver import DELIVER
 from doseloop.hal import BOOT_MAINT
@@ -44,7 +43,9 @@ class Controller:
         pump.events = self.wire.event
         self._signal = 0
         self._turns = 0  # since the garbage was last collected
-        boot.restore(pump)
+        from doseloop.boot import restore  # here, for main.py forgets the module again: it is needed once
+
+        restore(pump)
         pump.keeper.write_log()
         pump.self_test.start()
 

@@ -1,9 +1,10 @@
 """All or nothing: what a command changes is in the storage before it is answered OK, or it is undone and refused."""
 
+from doseloop.alarms import Alarm
 from doseloop.ledger import Tally
 from doseloop.screening import Trial
 from doseloop.taper import Taper
-from doseloop.units import Refusal
+from doseloop.units import Refusal, collect_garbage
 from doseloop.windows import Ring
 
 _INNER = (Tally, Trial, Taper, Ring)
@@ -43,11 +44,14 @@ def keep(pump, act, *given):
 def _remember(pump):
     """[(part, names of its attributes, their values)] of all that a command may change; by name, as a dict keeps no order when it grows.
 
-    What was stepped meanwhile is the engine's, and is booked anew.
+    What was stepped meanwhile is the engine's, and is booked anew. First the garbage goes: this lies where it was, not amid it.
     """
+    collect_garbage()
     parts = [pump, pump.clock, pump.therapy, pump.line, pump.reservoir, pump.deliveries, pump.basal, pump.ledger, pump.windows]
     parts += [inner for part in parts for inner in part.__dict__.values() if isinstance(inner, _INNER)]
-    return [(part, list(part.__dict__), [_copy(value) for value in part.__dict__.values()]) for part in parts + pump.alarms.parts()]
+    parts.append(pump.alarms)
+    before = [(part, list(part.__dict__), [_copy(value) for value in part.__dict__.values()]) for part in parts]
+    return before + [(row, Alarm.CHANGES, [getattr(row, name) for name in Alarm.CHANGES]) for row in pump.alarms.rows()]
 
 
 def _copy(value):

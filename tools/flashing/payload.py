@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tools.firmware_files import Module, build_id, content_hash, manifest_of, modules
 from tools.flashing import FlashError
+from tools.frozen_constants import inline_constants
+from tools.frozen_names import shorten
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = ROOT / "firmware" / "launcher.py"
@@ -56,8 +58,17 @@ def compile_board(board: str, mpy: int, root: str = "") -> Payload:
     with tempfile.TemporaryDirectory(prefix="doseloop-") as scratch:
         own = Path(scratch, "build_id.py")
         own.write_text(build_id(parts), "utf-8")
-        every = [*parts, Module(own.name, own)]
+        every = [*_in_short(parts, Path(scratch, "short")), Module(own.name, own)]
         return pack({f"{part.name[:-3]}.mpy": compiled(part, mpy, Path(scratch)) for part in every}, content_hash(parts), root)
+
+
+def _in_short(parts: list[Module], folder: Path) -> list[Module]:
+    """The same modules with constants put in and private names short: a board without an image holds every name in its heap."""
+    sources, _ = shorten(inline_constants({part.name: part.source.read_text("utf-8") for part in parts}))
+    for name, text in sources.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    return [replace(part, source=folder / part.name) for part in parts]
 
 
 def compiled(part: Module, mpy: int, scratch: Path) -> bytes:

@@ -113,12 +113,13 @@ def place():
     if blocks:
         import rp2
 
-        from doseloop.region import BLOCK, RegionStore
+        from doseloop.region import RegionStore
 
-        first = rp2.Flash().ioctl(4, 0) - blocks
+        count, size = rp2.Flash().ioctl(4, 0), rp2.Flash().ioctl(5, 0)
+        first = count - blocks
         files = os.statvfs("/")
-        if files[1] * files[2] <= first * BLOCK:
-            return BOARD, RegionStore(rp2.Flash(start=first * BLOCK, len=blocks * BLOCK), blocks)
+        if files[1] * files[2] <= first * size:
+            return BOARD, RegionStore(rp2.Flash(start=first * size, len=blocks * size), blocks)
     folder = "build/benchmark/journal" if sys.platform in ("linux", "darwin") else "/measure"
     made = ""
     for name in folder.split("/"):
@@ -141,6 +142,8 @@ def running():
         pass
     hal = Stub(board, store)
     controller = Controller(hal)
+    del sys.modules["doseloop.boot"]  # as main.py forgets it
+    delattr(sys.modules["doseloop"], "boot")
     pump = controller.pump
     pump.set_clock(MIDNIGHT, 0)
     pump.refill(18_000_000, {"volume_nl": 18_000_000, "fluid": "drug", "conc": 2000, "lot": "x", "observe_h": None, "expiry": (2030, 1, 1)})
