@@ -11,8 +11,9 @@ import micropython
 
 BOOT_WATCHDOG, BOOT_SOFT, BOOT_MAINT = 2, 3, 4
 
-# Collect after so many bytes: early while loading, so that what stays lies close together and large blocks stay free.
-_COLLECT_LOADING = 8_192
+# Collect after so many bytes: early while loading, so that what stays lies close together and large blocks stay free; and for good
+# where twice the other does not lie free, as where modules lie in memory.
+_COLLECT_EARLY = 4_096
 _COLLECT_RUNNING = 65_536
 _SAID_AGAIN_S = 2
 
@@ -109,7 +110,7 @@ def main():
         pass  # the unix port has no such key
     if sys.platform not in MAKERS:
         raise SystemExit("no hal for platform %s: see firmware/README.md" % sys.platform)
-    gc.threshold(_COLLECT_LOADING)
+    gc.threshold(_COLLECT_EARLY)
     maker = MAKERS[sys.platform]
     hal = maker[0](*maker[1:])
     if hal is None:
@@ -119,10 +120,10 @@ def main():
         from doseloop.controller import Controller
 
         gc.collect()
-        gc.threshold(_COLLECT_RUNNING)
+        if gc.mem_free() > 2 * _COLLECT_RUNNING:
+            gc.threshold(_COLLECT_RUNNING)
         controller = Controller(hal)
         forget("boot")
-        gc.collect()
         controller.run()
     except Exception as error:  # whatever it is: the board starts again, and basal resumes by itself (R-ALM-11)
         sys.print_exception(error, sys.stderr)

@@ -2,14 +2,11 @@
 
 _PYBOARD = tuple(["X%d" % i for i in range(1, 13)] + ["Y%d" % i for i in range(1, 13)] + ["X19", "X20", "X21", "X22"])
 _TIMERS = ("step_timer", "count_timer", "enable_timer", "encoder_timer", "wake_timer", "buzzer_timer")
-_COMMON = (
-    "step_pin", "enable_pin", "direction_pin", "port_pin", "buzzer_pin", "lamp_red_pin", "lamp_yellow_pin", "battery_pin",
-)  # fmt: skip
 
-# common, pins: the keys that are pins; allowed: for all of them; battery: for battery_pin; pairs: the next GPIO is taken too;
+# pins: keys that are pins, beside PINS; allowed: for all of them; battery: for battery_pin; pairs: the next GPIO is taken too;
 # numbers and texts: beside those of every board; timers: no two alike.
 RULES = {
-    "common": _COMMON, "pins": ("encoder_a_pin", "encoder_b_pin"), "allowed": _PYBOARD,
+    "pins": ("encoder_a_pin", "encoder_b_pin"), "allowed": _PYBOARD,
     "battery": ("X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "X11", "X12", "X19", "X20", "X21", "X22", "Y11", "Y12"), "pairs": (),
     "numbers": {
         "battery_full_scale_mv": (1_000, 60_000), "step_timer": (1, 14), "count_timer": (1, 14), "enable_timer": (1, 14),

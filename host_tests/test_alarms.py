@@ -272,6 +272,14 @@ def test_whatever_happens_the_highest_alone_sounds_none_is_lost_and_every_mute_e
             assert alarms.signal(now) in ((0,) if muted else (0, top))
 
 
+@pytest.mark.req("R-ALM-10")
+def test_a_mute_is_over_after_its_120_s_also_if_nobody_looked_at_its_end(alarms):
+    alarms.set("LATE", True, 0)
+    alarms.mute(0)
+    assert alarms.signal(119_999) == 0
+    assert alarms.signal(120_001) == HIGH
+
+
 CALLS = {
     "on": lambda alarms, code, now: alarms.set(code, True, now, "why"),
     "off": lambda alarms, code, now: alarms.set(code, False, now),

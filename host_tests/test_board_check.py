@@ -32,8 +32,7 @@ def wrong(name, /, **changes):
 
 
 def pins(name):
-    rules = rules_of(family(name))
-    return rules["common"] + rules["pins"]
+    return rules_of(family(name))["pins"]
 
 
 def test_every_family_has_rules_and_every_platform_a_family():

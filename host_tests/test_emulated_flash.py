@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,13 +27,15 @@ from hil.channel import SerialChannel
 from hil.link import Link, Patience
 from hil.pump import Pump
 from hil.scenario import find_scenario, load_scenario
-from tools.flashing import pump
+from tools.flashing import own_names, pump
 from tools.flashing.device import Device
 from tools.flashing.install import Installer
-from tools.flashing.payload import compile_board, pack
+from tools.flashing.payload import OWN_NAMES, compile_board, pack
 from tools.flashing.prompt import Gone, SerialPrompt
-from tools.image import build
+from tools.frozen_names import all_names, renamed
+from tools.image import BUILD, build
 from tools.pico_bench import PicoBench
+from tools.pico_source import source_tree
 
 pytestmark = pytest.mark.emulated
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +44,7 @@ FROZEN = ROOT / "boards" / "pico" / "manifest.py"
 MPY = 4870  # sys.implementation._mpy of a Pico with MicroPython 1.25
 BLOCKS = 352
 EXCHANGES_OF_MOST_FILES = 245  # of 326; the last are the comparison of all files and the switch
-LEAST_HEAP = 24 * 1024  # what a turn, a frame of 512 bytes and its reply, and a program being staged take, several times over
+LEAST_HEAP = 40 * 1024  # with it a program of 24 segments a day is taken over another; with 24 KB TIME failed
 MIDNIGHT = 1_809_302_400  # unix seconds of 2027-05-03 00:00
 OURS_S = 7200  # 3 s of the chip's time, in which it loads the firmware from files, are minutes of ours, and many where others compute
 PATIENT = Patience(OURS_S / 6, 2, OURS_S / 6)
@@ -119,10 +122,53 @@ def test_loaded_from_files_the_firmware_leaves_room_to_run(new, tmp_path):
     pico.chip.mcu.flash[start : start + len(files)] = (tmp_path / "flash.img").read_bytes()
     pico.start()
     measure = (ROOT / "tools" / "micropython" / "measure_turn.py").read_text("utf-8")
+    assert not (all_names(measure) - new.names.keys()) & set(new.names.values()), "a name of its own is a short one of the firmware's"
+    measure = renamed(measure, new.names)
     said = pico.execute(f"import sys\nsys.path.insert(0, {new.folder!r})\n{measure}")
     free = int(re.search(r"free_heap (\d+) B", said)[1])
     print(f"heap free while the firmware runs, loaded from files: {free // 1024} KB (EMULATED)")
     assert free >= LEAST_HEAP
+
+
+def by_the_hour(program, number):
+    """Each hour's dose another; the higher the number, the less in a day, so that no cap is in the way."""
+    mean = sum(dose for _, dose in program.days["all"]) // 24
+    hours = tuple((60 * hour, mean * (98 - number) // 100 + 7 * hour) for hour in range(24))
+    return replace(program, name=f"hours-{number}", days={"all": hours})
+
+
+@pytest.mark.slow
+@pytest.mark.req("R-PRF-1", "R-BOL-1")
+def test_loaded_from_files_a_pump_takes_programs_by_the_hour_one_after_another_gives_a_bolus_and_starts_again(new, tmp_path):
+    scenario = load_scenario(find_scenario("bolus-50"))
+    with UsbPico(BARE, filesystem(tmp_path, new)) as pico:
+        link = link_to(pico)
+        boot = link.session.boot
+        rig = Pump(link, lambda: MIDNIGHT + pico.now_ms() / 1000)
+        rig.set_time(MIDNIGHT, 0)
+        rig.calibrate(scenario.calibration)
+        rig.take_over(scenario.history, scenario.program, scenario.program.conc_mcg_ml)
+        rig.run()
+        for number in range(3):
+            program = by_the_hour(scenario.program, number)
+            rig.commit(program, confirm=True)
+            assert rig.stat()["hash"] == program.hash()
+        edges = len(pico.rig.edges_ns)
+        link.command("DOSE:BOLUS", {"volume": "50000nl", "path": "pump"})
+        pico.run_on(21_000)
+        stat = rig.stat()
+        assert (stat["state"], stat["outcome"], stat["steps"], stat["alarms"]) == ("running", "DONE", "5000", "0")
+        assert 5000 <= len(pico.rig.edges_ns) - edges <= 5000 + 60, "basal makes two steps a second beside it"
+        assert link.hello().boot == boot, "it never restarted by itself"
+        link.channel.close()
+        pico.power_cycle()
+        stat = link_to(pico).ask("STAT?")
+        assert (stat["state"], stat["hash"]) == ("running", program.hash())
+
+
+def test_the_list_of_names_that_may_be_short_is_what_micropythons_sources_say():
+    found = own_names.find(source_tree(BUILD, BUILD / "build.log"))
+    assert set(OWN_NAMES.read_text("utf-8").split()) == found, "make it anew: python -m tools.flashing.own_names"
 
 
 class FallingPrompt(SerialPrompt):

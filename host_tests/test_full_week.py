@@ -67,6 +67,21 @@ def test_what_finds_no_room_is_refused_and_what_ran_runs_on(tmp_path, monkeypatc
         assert bench.pump.stat()["hash"] == smaller.hash()
 
 
+@pytest.mark.req("R-ALM-8", "R-PRF-1")
+def test_where_little_room_is_left_a_day_of_24_segments_is_taken_again_and_again(tmp_path, monkeypatch):
+    """As on a Pico that loads its modules from files: what is let go is collected early, or small pieces would be all that is left."""
+    monkeypatch.setattr(process, "HEAP", "380k")
+    with Bench(BenchConfig(), tmp_path) as bench:
+        seen = restarts(bench.target)
+        begin(bench)
+        for number in range(12):
+            hours = tuple((60 * h, 14_500 - 20 * number + 7 * h % 20) for h in range(24))
+            program = Program(f"day-{number}", 500, {"all": hours}, None)
+            bench.pump.commit(program, confirm=True)
+            assert bench.pump.stat()["hash"] == program.hash()
+        assert seen == []
+
+
 def no_room(*anything, **named):
     raise MemoryError
 

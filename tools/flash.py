@@ -10,6 +10,7 @@ Exit 0: installed and its self-test passed. Exit 2: not; what to do is said.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from datetime import datetime
@@ -37,6 +38,7 @@ except ImportError as error:
 
 
 MOST_PATIENCE_S = 86_400
+NAMES = ROOT / "build" / "flash"
 
 
 def say(text: str) -> None:
@@ -91,11 +93,24 @@ def install(options: argparse.Namespace, prompt: Prompt, keys: dict[str, bytes])
         frozen_in(options.board, facts.frozen, payload.content)
     else:
         report(Installer(device, payload, say, options.replace_main).run())
+        keep_names(options.board, payload)
     if keys != default_keys():
         new = put_keys(device, payload, keys, FAMILIES[kind.platform]) == PUT
         say("the keys of the key file are in the board's journal" if new else "the board has these keys already")
     prompt.reset()
     return payload
+
+
+def keep_names(board: str, payload: Payload) -> None:
+    """For whoever must read a traceback of the board: its names are short ones."""
+    path = NAMES / f"{board}-{payload.content}.names.json"
+    try:
+        NAMES.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(payload.names, indent=1, sort_keys=True) + "\n", "utf-8")
+    except OSError as error:
+        say(f"{path.relative_to(ROOT)} could not be written ({error.strerror}): the board's tracebacks will show short names")
+        return
+    say(f"its tracebacks show short names: {path.relative_to(ROOT)} tells which is which")
 
 
 def frozen_in(board: str, frozen: str, content: str) -> None:

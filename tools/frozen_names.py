@@ -14,7 +14,7 @@ import io
 import keyword
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, product
 from pathlib import Path, PurePosixPath
 from string import ascii_letters, digits
@@ -22,8 +22,9 @@ from string import ascii_letters, digits
 _PRIVATE = re.compile(r"_[A-Za-z0-9]\w*")
 _FOLDED = re.compile(r"^(_\w+) = const\(", re.MULTILINE)  # the compiler forgets its name: any name will do
 _EVERYWHERE = "everywhere"
-# Where MicroPython's C sources of the rp2 port name what Python code may call.
-_C_FOLDERS = ("py", "extmod", "shared", "drivers", "ports/rp2", "lib/micropython-lib")
+# Where MicroPython's C sources name what Python code may call, beside a port's own folder.
+_C_FOLDERS = ("py", "extmod", "shared", "drivers", "lib/micropython-lib")
+RP2 = ("ports/rp2",)
 
 
 class NamesError(Exception):
@@ -51,15 +52,15 @@ def _names(source: str) -> Iterator[tokenize.TokenInfo]:
 # ---- what MicroPython knows
 
 
-def micropython_names(source_tree: Path, python: Iterable[Path] = ()) -> set[str]:
-    """Every name that its C sources give to Python code, on whatever board; and every word of these Python modules and of the port's."""
+def micropython_names(source_tree: Path, python: Iterable[Path] = (), ports: Sequence[str] = RP2) -> set[str]:
+    """Every name that its C sources give to Python code, on whatever board of these ports; and every word of the Python modules."""
     known: set[str] = set()
-    for folder in _C_FOLDERS:
+    for folder in (*_C_FOLDERS, *ports):
         for path in (source_tree / folder).rglob("*.[ch]"):
             known.update(re.findall(r"MP_QSTR_(\w+)", path.read_text("utf-8", "replace")))
     if "append" not in known:
         raise NamesError(f"{source_tree} names nothing that Python code may call: is it a MicroPython checkout?")
-    for path in [*(source_tree / "ports" / "rp2" / "modules").rglob("*.py"), *python]:
+    for path in [*(path for port in ports for path in (source_tree / port / "modules").rglob("*.py")), *python]:
         known.update(re.findall(r"[A-Za-z_]\w*", path.read_text("utf-8")))
     return known
 
@@ -145,7 +146,13 @@ def shorten(sources: Mapping[str, str], known: set[str] | None = None) -> tuple[
     taken = everything - private - public | set(dir(builtins)) | {name for name in known or () if len(name) > 1}
     short = _assign({name: scopes[name] for name in private}, "_", folded, set())
     short |= _assign({name: scopes[name] for name in public}, "", set(), taken)
-    return {module: _renamed(source, short) for module, source in sources.items()}, short
+    return {module: renamed(source, short) for module, source in sources.items()}, short
+
+
+def renamable(sources: Mapping[str, str], known: set[str]) -> set[str]:
+    """The public names that shorten() may give short ones."""
+    names = set().union(*map(all_names, sources.values()))
+    return _renamable(names, known | _fixed({module: ast.parse(source, module) for module, source in sources.items()}))
 
 
 def _renamable(names: set[str], kept: set[str]) -> set[str]:
@@ -172,7 +179,8 @@ def _assign(scopes: Mapping[str, set[str]], first: str, last: set[str], taken: s
     return short
 
 
-def _renamed(source: str, short: Mapping[str, str]) -> str:
+def renamed(source: str, short: Mapping[str, str]) -> str:
+    """The source with these names in place of its own."""
     lines = source.splitlines(keepends=True)
     for token in reversed([token for token in _names(source) if token.string in short]):
         row, column = token.start

@@ -48,13 +48,20 @@ RISING = (
 
 FAMILY_OF_PLATFORM = {"linux": "unix", "darwin": "unix", "rp2": "rp2", "esp32": "esp32", "pyboard": "stm32"}
 
-
-_NO_PINS = {"common": (), "pins": (), "allowed": (), "battery": (), "pairs": (), "numbers": {}, "texts": (), "timers": ()}
+# Every board has these pins, save unix, which has none.
+PINS = (
+    "step_pin", "enable_pin", "direction_pin", "port_pin", "buzzer_pin", "lamp_red_pin", "lamp_yellow_pin", "battery_pin",
+)  # fmt: skip
+_NO_PINS = {"pins": (), "allowed": (), "battery": (), "pairs": (), "numbers": {}, "texts": (), "timers": ()}
 
 
 def rules_of(family):
     """Of a family's pins: its own keys, what they may be, and which of them exclude each other."""
-    return _NO_PINS if family == "unix" else __import__("pins_" + family).RULES
+    if family == "unix":
+        return _NO_PINS
+    rules = dict(__import__("pins_" + family).RULES)
+    rules["pins"] = PINS + rules["pins"]
+    return rules
 
 
 def faults(board, family):
@@ -79,7 +86,7 @@ def _checks(rules):
             checks[key] = (_number_fault, table[key])
     for key in TEXTS + rules["texts"]:
         checks[key] = (_text_fault, None)
-    for key in rules["common"] + rules["pins"]:
+    for key in rules["pins"]:
         checks[key] = (_pin_fault, rules["battery"] if key == "battery_pin" else rules["allowed"])
     return checks
 
@@ -111,7 +118,7 @@ def _pin_fault(value, allowed):
 def _doubled_pins(board, rules):
     """One pin for two parts; the second channel of a pair lies on the next GPIO."""
     users, found = {}, []
-    taken = [(board[key], key) for key in rules["common"] + rules["pins"]]
+    taken = [(board[key], key) for key in rules["pins"]]
     for key in rules["pairs"]:
         taken.append((board[key] + 1, "the second channel of " + key))
         if board[key] + 1 not in rules["allowed"]:

@@ -177,7 +177,7 @@ def _is_name(name):
 
 def crc_text(data):
     """CRC-32 of bytes as eight upper-case hex digits, in bytes."""
-    return ("%08X" % (binascii.crc32(data) & 0xFFFFFFFF)).encode()
+    return ("%08X" % binascii.crc32(data)).encode()
 
 
 def frame(body):

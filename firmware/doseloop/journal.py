@@ -15,7 +15,6 @@ PAYLOAD_BYTES = const(40)
 VERSION = const(1)
 LISTED_TORN = const(32)
 
-_BODY_BYTES = const(60)  # what the CRC covers
 _BODY = "<IBBBBQI40s"  # seq, kind, version, length of the payload, flags (0), elapsed ms, unix s (0 = unset), payload
 _PER_FILE = const(63)
 _FILE_BYTES = const(4032)
@@ -27,6 +26,7 @@ STREAMS = {"log": 17, "acct": 13, "marks": 3}
 _COPY_HEAD = "<4sII"  # mark, generation, length; then the data and a CRC-32 of all of it
 _COPY_HEAD_BYTES = const(12)
 _COPY_MARK = b"DLC1"
+_SOUND = const(0x2144DF1C)  # the CRC-32 of whatever ends with its own, least byte first
 
 
 class Journal:
@@ -73,17 +73,16 @@ class Journal:
 
         Returns how many have it, 0 to 2: a copy that cannot be written leaves it to the other.
         """
-        copies = [(self._generation(name + end), name + end) for end in (".a", ".b")]
+        copies = [(_generation(self._store.read(name + end)), name + end) for end in (".a", ".b")]
         generation = max(copies)[0] + 1
-        blob = struct.pack(_COPY_HEAD, _COPY_MARK, generation, len(data)) + data
-        blob += struct.pack("<I", _crc(blob))
+        blob = _sealed(struct.pack(_COPY_HEAD, _COPY_MARK, generation, len(data)), data)
         kept = 0
         for _, path in sorted(copies):
             try:
                 self._store.replace(path, blob)
                 kept += 1
             except (OSError, MemoryError):
-                kept += self._generation(path) == generation  # the error came after all was written
+                kept += _generation(self._store.read(path)) == generation  # the error came after all was written
         return kept
 
     def load(self, name, repair=True):
@@ -95,24 +94,21 @@ class Journal:
         "none"     never saved: data is None
         """
         blobs = [self._store.read(name + end) for end in (".a", ".b")]
-        copies = [_copy(blob) for blob in blobs]
-        best = max(copies)
-        if best[0] < 1:
+        copies = [_generation(blob) for blob in blobs]
+        best, worst = max(copies), min(copies)
+        if best < 1:
             return None, "none" if blobs == [None, None] else "bad"
-        worst = min(copies)
-        if repair and worst[0] != best[0]:
-            self._repair(name + (".a" if copies[0] == worst else ".b"), blobs[copies.index(best)])
-        first_save_cut = best[0] == 1 and None in blobs
-        return best[1], "good" if worst[0] > 0 or first_save_cut else "one_bad"
+        newest = blobs[copies.index(best)]
+        if repair and worst != best:
+            self._repair(name + (".a" if copies[0] == worst else ".b"), newest)
+        first_save_cut = best == 1 and None in blobs
+        return newest[_COPY_HEAD_BYTES:-4], "good" if worst > 0 or first_save_cut else "one_bad"
 
     def _repair(self, path, blob):
         try:
             self._store.replace(path, blob)
         except OSError:
             pass  # what was read is good all the same; the next load says one_bad again
-
-    def _generation(self, path):
-        return _copy(self._store.read(path))[0]
 
 
 class _Damage:
@@ -225,7 +221,7 @@ class _Stream:
         file = self._file(self._index)
         if self._index % _PER_FILE == 0:
             self._store.remove(file)  # the oldest 63 make room
-        self._store.append(file, b"\xff" * self._pad + body + struct.pack("<I", _crc(body)))
+        self._store.append(file, b"\xff" * self._pad + _sealed(body))
         self._index += 1
         self._pad = 0
 
@@ -249,23 +245,30 @@ def _places(size):
 def _unpack(data, place):
     """The record at a place as (seq, kind, elapsed_ms, wall_s, payload), or None if it is damaged."""
     raw = data[place * RECORD_BYTES : (place + 1) * RECORD_BYTES]
-    if len(raw) < RECORD_BYTES or struct.unpack("<I", raw[_BODY_BYTES:])[0] != _crc(raw[:_BODY_BYTES]):
+    if len(raw) < RECORD_BYTES or not _is_sound(raw):
         return None
-    seq, kind, version, length, _, elapsed_ms, wall_s, payload = struct.unpack(_BODY, raw[:_BODY_BYTES])
+    seq, kind, version, length, _, elapsed_ms, wall_s, payload = struct.unpack_from(_BODY, raw)
     if not seq or version != VERSION or length > PAYLOAD_BYTES:
         return None
     return seq, kind, elapsed_ms, wall_s, payload[:length]
 
 
-def _crc(data):
-    return binascii.crc32(data) & 0xFFFFFFFF
+def _sealed(*parts):
+    """The bytes and their CRC-32, in one copy: of a full week's state `+` made three of 4 KB."""
+    crc = 0
+    for part in parts:
+        crc = binascii.crc32(part, crc)
+    return b"".join(parts + (struct.pack("<I", crc),))
 
 
-def _copy(blob):
-    """(generation, data) of a copy; (0, b"") if it is damaged or not there."""
+def _is_sound(sealed):
+    return binascii.crc32(sealed) == _SOUND
+
+
+def _generation(blob):
+    """That of a copy; 0 if it is damaged or not there."""
     if blob and len(blob) >= _COPY_HEAD_BYTES + 4:
-        mark, generation, length = struct.unpack(_COPY_HEAD, blob[:_COPY_HEAD_BYTES])
-        whole = len(blob) == _COPY_HEAD_BYTES + length + 4 and mark == _COPY_MARK
-        if whole and struct.unpack("<I", blob[-4:])[0] == _crc(blob[:-4]):
-            return generation, blob[_COPY_HEAD_BYTES:-4]
-    return 0, b""
+        mark, generation, length = struct.unpack_from(_COPY_HEAD, blob)
+        if len(blob) == _COPY_HEAD_BYTES + length + 4 and mark == _COPY_MARK and _is_sound(blob):
+            return generation
+    return 0

@@ -79,9 +79,11 @@ class Keeper:
     # State.
 
     def save(self, state):
-        """Both copies of the state, one after the other; True if one has it. What neither has is tried again."""
+        """Both copies of the state, one after the other; True if one has it. What neither has is tried again. `state` is empty then."""
         collect_garbage()  # the copies of a full week's program want some 10 KB in one piece
-        kept = self.journal.save("state", json.dumps(state).encode())
+        data = json.dumps(state).encode()
+        state.clear()  # the room is wanted
+        kept = self.journal.save("state", data)
         self.failing = kept < 2
         self.failed = self.failed or self.failing
         self.dirty = self.unkept = not kept

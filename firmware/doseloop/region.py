@@ -276,7 +276,7 @@ def holds_files(device, blocks):
 
 def _owner(name, file, part, parts):
     owner = struct.pack(_OWNER, name.encode(), file.generation, part, parts, file.size)
-    owner += struct.pack("<I", binascii.crc32(owner) & 0xFFFFFFFF)
+    owner += struct.pack("<I", binascii.crc32(owner))
     return owner + owner + _BLANK[:4]
 
 
@@ -284,7 +284,7 @@ def _owner_of(head):
     """(name, generation, part, parts, size) by the better of its two copies, or None."""
     for at in (_OWNER_AT, _OWNER_AT + _OWNER_BYTES + 4):
         raw = bytes(head[at : at + _OWNER_BYTES])
-        if struct.unpack_from("<I", head, at + _OWNER_BYTES)[0] == binascii.crc32(raw) & 0xFFFFFFFF:
+        if struct.unpack_from("<I", head, at + _OWNER_BYTES)[0] == binascii.crc32(raw):
             name, generation, part, parts, size = struct.unpack(_OWNER, raw)
             if part < parts:
                 return name.rstrip(b"\0").decode(), generation, part, parts, size

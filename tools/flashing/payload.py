@@ -11,9 +11,10 @@ from pathlib import Path
 from tools.firmware_files import Module, build_id, content_hash, manifest_of, modules
 from tools.flashing import FlashError
 from tools.frozen_constants import inline_constants
-from tools.frozen_names import shorten
+from tools.frozen_names import all_names, shorten
 
 ROOT = Path(__file__).resolve().parents[2]
+OWN_NAMES = Path(__file__).with_name("own_names.txt")  # what may have a short name: own_names.py makes the list
 LAUNCHER = ROOT / "firmware" / "launcher.py"
 PLACE = '"/fw-0000000000000000"'  # in the launcher, for the folder
 LIST = "files.txt"
@@ -24,12 +25,13 @@ BYTECODE = 6  # of .mpy files; what mpy-cross makes since MicroPython 1.19
 
 @dataclass(frozen=True)
 class Payload:
-    """files: path in the folder -> content, the list among them. content: what *IDN? reports as hash=."""
+    """files: path in the folder -> content, the list among them. content: *IDN?'s hash=. names: the source's -> its short one."""
 
     files: dict[str, bytes]
     content: str
     root: str = ""
     hashes: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -58,17 +60,21 @@ def compile_board(board: str, mpy: int, root: str = "") -> Payload:
     with tempfile.TemporaryDirectory(prefix="doseloop-") as scratch:
         own = Path(scratch, "build_id.py")
         own.write_text(build_id(parts), "utf-8")
-        every = [*_in_short(parts, Path(scratch, "short")), Module(own.name, own)]
-        return pack({f"{part.name[:-3]}.mpy": compiled(part, mpy, Path(scratch)) for part in every}, content_hash(parts), root)
+        short, names = _in_short(parts, Path(scratch, "short"))
+        every = [*short, Module(own.name, own)]
+        files = {f"{part.name[:-3]}.mpy": compiled(part, mpy, Path(scratch)) for part in every}
+        return replace(pack(files, content_hash(parts), root), names=names)
 
 
-def _in_short(parts: list[Module], folder: Path) -> list[Module]:
-    """The same modules with constants put in and private names short: a board without an image holds every name in its heap."""
-    sources, _ = shorten(inline_constants({part.name: part.source.read_text("utf-8") for part in parts}))
+def _in_short(parts: list[Module], folder: Path) -> tuple[list[Module], dict[str, str]]:
+    """The same modules under `folder`, constants put in and names short, and source's name -> short one: a board's heap holds each name."""
+    inlined = inline_constants({part.name: part.source.read_text("utf-8") for part in parts})
+    others = set().union(*map(all_names, inlined.values())) - set(OWN_NAMES.read_text("utf-8").split())
+    sources, names = shorten(inlined, others)
     for name, text in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
-    return [replace(part, source=folder / part.name) for part in parts]
+    return [replace(part, source=folder / part.name) for part in parts], names
 
 
 def compiled(part: Module, mpy: int, scratch: Path) -> bytes:
