@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PICO = Port("/dev/ttyACM0", 0x2E8A, "Board in FS mode")
 OTHER = Port("/dev/ttyACM1", 0x2E8A, "another")
 BALANCE = Port("/dev/ttyUSB0", 0x0403, "a balance")
-GOOD = Facts("micropython", (1, 25, 0), "rp2", "Raspberry Pi Pico with RP2040", 4870, "")
+PICO_HEAP = 245_248
+GOOD = Facts("micropython", (1, 25, 0), "rp2", "Raspberry Pi Pico with RP2040", 4870, "", PICO_HEAP)
 
 
 # ---- the port
@@ -58,7 +59,7 @@ def test_several_boards_are_listed_with_the_option_that_chooses():
 @pytest.mark.parametrize("board", KINDS)
 def test_a_board_of_each_kind_is_taken_for_what_it_is_and_for_no_other(board):
     kind = KINDS[board]
-    facts = Facts("micropython", kind.least, kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    facts = Facts("micropython", kind.least, kind.platform, f"Some board with {kind.chip}", 0x1306, "", PICO_HEAP)
     check_board(board, facts)
     for other in set(KINDS) - {board}:
         with pytest.raises(FlashError, match=f"not a {other} .*say --board {board}"):
@@ -72,6 +73,7 @@ def test_a_board_of_each_kind_is_taken_for_what_it_is_and_for_no_other(board):
         ({"version": (1, 24, 1)}, r"MicroPython 1\.24\.1 is too old, 1\.25\.0 or newer"),
         ({"platform": "samd", "machine": "Something with SAMD51"}, "this is Something with SAMD51 .samd., not a pico"),
         ({"machine": ""}, "a board of unknown name"),
+        ({"heap": 102_000}, r"99 KB of memory for Python, and from files the firmware needs 210: build .* boards/pico/manifest\.py"),
     ],
 )
 def test_a_board_that_will_not_do_is_told_what_it_is(change, words):
@@ -79,9 +81,13 @@ def test_a_board_that_will_not_do_is_told_what_it_is(change, words):
         check_board("pico", Facts(**{**vars(GOOD), **change}))
 
 
+def test_a_firmware_in_the_image_needs_no_room_for_modules():
+    check_board("pico", Facts(**{**vars(GOOD), "heap": 102_000, "frozen": "ab" * 8}))
+
+
 def test_an_esp32_needs_the_micropython_that_counts_pulses():
     kind = KINDS["esp32"]
-    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "")
+    facts = Facts("micropython", (1, 25, 0), kind.platform, f"Some board with {kind.chip}", 0x1306, "", PICO_HEAP)
     with pytest.raises(FlashError, match=r"1\.25\.0 is too old, 1\.26\.0 or newer"):
         check_board("esp32", facts)
 

@@ -18,6 +18,11 @@ def check_board(board: str, facts: Facts) -> None:
     if facts.version < kind.least:
         least = ".".join(map(str, kind.least))
         raise FlashError(f"MicroPython {'.'.join(map(str, facts.version))} is too old, {least} or newer is needed: {first_step(board)}")
+    if facts.heap < kind.heap and not facts.frozen:
+        raise FlashError(
+            f"this board has {facts.heap // 1024} KB of memory for Python, and from files the firmware needs {kind.heap // 1024}:"
+            f" build a MicroPython with boards/{board}/manifest.py frozen in and install that. Nothing was changed"
+        )
 
 
 def _other(facts: Facts) -> str:

@@ -67,7 +67,7 @@ def _sync():
 """
 
 FACTS = """
-import sys, os
+import sys, os, gc
 def _frozen():
     kept = sys.path[:]
     sys.path[:] = ['.frozen']
@@ -81,13 +81,14 @@ def _frozen():
         sys.path[:] = kept
         sys.modules.pop('build_id', None)
 i = sys.implementation
-print(repr((i.name, tuple(i.version[:3]), sys.platform, getattr(i, '_machine', ''), getattr(i, '_mpy', 0), _frozen())))
+heap = gc.mem_alloc() + gc.mem_free()
+print(repr((i.name, tuple(i.version[:3]), sys.platform, getattr(i, '_machine', ''), getattr(i, '_mpy', 0), _frozen(), heap)))
 """
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a board says of its MicroPython. frozen: content hash of a doseloop in its image, "" without one."""
+    """What a board says of its MicroPython. frozen: content hash of a doseloop in its image, "" without one. heap: bytes, used or not."""
 
     name: str
     version: tuple[int, ...]
@@ -95,9 +96,10 @@ class Facts:
     machine: str
     mpy: int
     frozen: str
+    heap: int
 
 
-FORM = (str, tuple, str, str, int, str)
+FORM = (str, tuple, str, str, int, str, int)
 
 
 def value_of(text: str) -> Any:
