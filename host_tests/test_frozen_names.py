@@ -5,6 +5,8 @@ import ast
 import pytest
 
 from tools import firmware_files
+from tools.flashing import own_names
+from tools.flashing.payload import OWN_NAMES
 from tools.frozen_names import NamesError, all_names, is_private, micropython_names, shorten
 
 SOURCES = {part.name: part.source.read_text("utf-8") for part in firmware_files.modules(firmware_files.manifest_of("pico"))}
@@ -106,3 +108,24 @@ def test_what_micropython_knows_is_read_from_its_sources(tmp_path):
     own = tmp_path / "board.py"
     own.write_text("BOARD = {}\n", "utf-8")
     assert {"append", "freq", "asm_pio", "x_dec", "noblock", "BOARD"} <= micropython_names(tmp_path, [own])
+
+
+# ---- names that flashing over a board's own MicroPython makes short
+
+
+def test_a_name_asked_of_a_module_that_is_not_ours_is_told_with_its_attributes_and_keywords():
+    source = "import machine as m\nfrom esp32 import PCNT\nfrom doseloop.port import Port\nm.Pin(1).irq(hard=1)\nPort(far=PCNT(near=1).up)"
+    tree = ast.parse(source)
+    assert own_names.foreign(tree, ["doseloop/port.py", "hal_esp32.py"]) == {"PCNT", "Pin", "irq", "hard", "near", "up"}
+
+
+def test_a_name_is_ours_if_a_module_of_ours_binds_it():
+    tree = ast.parse("class A:\n    def f(self, given):\n        self.kept = given.asked\nplain = other")
+    assert own_names.bound(tree) == {"A", "f", "self", "given", "kept", "plain"}
+
+
+def test_no_name_that_flashing_shortens_is_asked_of_a_module_that_is_not_ours_or_bound_nowhere():
+    """A board may have a newer MicroPython than the sources that the list was made of: esp32.PCNT came with 1.26."""
+    listed = set(OWN_NAMES.read_text("utf-8").split())
+    assert not listed & own_names.not_ours(), "make the list anew: python -m tools.flashing.own_names"
+    assert {"PCNT", "TIM_CNT", "RTC_BKP0R", "mode_pin"} <= own_names.not_ours()

@@ -56,7 +56,7 @@ def flash(options: argparse.Namespace) -> None:
         payload = install(options, prompt, keys)
     except Gone:
         raise
-    except FlashError:
+    except Exception:
         prompt.reset()  # whatever it ran before, it runs again
         raise
     finally:
@@ -103,14 +103,14 @@ def install(options: argparse.Namespace, prompt: Prompt, keys: dict[str, bytes])
 
 def keep_names(board: str, payload: Payload) -> None:
     """For whoever must read a traceback of the board: its names are short ones."""
-    path = NAMES / f"{board}-{payload.content}.names.json"
+    path = NAMES / f"{board}-{payload.content}-{payload.folder[-16:]}.names.json"
     try:
         NAMES.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(payload.names, indent=1, sort_keys=True) + "\n", "utf-8")
     except OSError as error:
         say(f"{path.relative_to(ROOT)} could not be written ({error.strerror}): the board's tracebacks will show short names")
         return
-    say(f"its tracebacks show short names: {path.relative_to(ROOT)} tells which is which")
+    say(f"its tracebacks show short names: {path.relative_to(ROOT)} tells the source's")
 
 
 def frozen_in(board: str, frozen: str, content: str) -> None:

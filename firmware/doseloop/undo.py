@@ -42,8 +42,8 @@ def keep(pump, act, *given):
 
 
 def _remember(pump):
-    """([(part, names of its attributes, their values)], the changing values of all alarms one after the other): all that a command may
-    change; by name, as a dict keeps no order when it grows.
+    """([(part, names of its attributes, their values)], the alarms, their changing values one after the other): all that a command may
+    change; by name, and the alarms as they lay, as a dict keeps no order when it grows or is copied.
 
     What was stepped meanwhile is the engine's, and is booked anew. First the garbage goes: this lies where it was, not amid it.
     """
@@ -52,7 +52,8 @@ def _remember(pump):
     parts += [inner for part in parts for inner in part.__dict__.values() if isinstance(inner, _INNER)]
     parts.append(pump.alarms)
     before = [(part, list(part.__dict__), [_copy(value) for value in part.__dict__.values()]) for part in parts]
-    return before, [getattr(row, name) for row in pump.alarms.rows() for name in Alarm.CHANGES]
+    rows = pump.alarms.rows()
+    return before, rows, [getattr(row, name) for row in rows for name in Alarm.CHANGES]
 
 
 def _copy(value):
@@ -60,12 +61,12 @@ def _copy(value):
 
 
 def _undo(pump, before, told):
-    parts, values_of_alarms = before
+    parts, rows, values_of_rows = before
     for part, names, values in parts:
         for name, value in zip(names, values):
             setattr(part, name, value)
-    values = iter(values_of_alarms)
-    for row in pump.alarms.rows():
+    values = iter(values_of_rows)
+    for row in rows:
         for name in Alarm.CHANGES:
             setattr(row, name, next(values))
     del pump.keeper.waiting[told:]  # lines that tell of what is undone

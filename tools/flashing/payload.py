@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import subprocess
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from tools.firmware_files import Module, build_id, content_hash, manifest_of, modules
 from tools.flashing import FlashError
 from tools.frozen_constants import inline_constants
-from tools.frozen_names import all_names, shorten
+from tools.frozen_names import NamesError, all_names, shorten
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_NAMES = Path(__file__).with_name("own_names.txt")  # what may have a short name: own_names.py makes the list
@@ -68,13 +69,29 @@ def compile_board(board: str, mpy: int, root: str = "") -> Payload:
 
 def _in_short(parts: list[Module], folder: Path) -> tuple[list[Module], dict[str, str]]:
     """The same modules under `folder`, constants put in and names short, and source's name -> short one: a board's heap holds each name."""
-    inlined = inline_constants({part.name: part.source.read_text("utf-8") for part in parts})
+    inlined = inline_constants({part.name: _source(part) for part in parts})
     others = set().union(*map(all_names, inlined.values())) - set(OWN_NAMES.read_text("utf-8").split())
-    sources, names = shorten(inlined, others)
+    try:
+        sources, names = shorten(inlined, others)
+    except NamesError as error:
+        raise FlashError(f"{error}. Nothing was changed") from None
     for name, text in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
     return [replace(part, source=folder / part.name) for part in parts], names
+
+
+def _source(part: Module) -> str:
+    """The module's text; FlashError if it is no Python."""
+    try:
+        text = part.source.read_text("utf-8")
+        ast.parse(text)
+    except UnicodeDecodeError as error:
+        raise FlashError(f"{part.source}: byte {error.start} is no UTF-8: save it as UTF-8. Nothing was changed") from None
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        raise FlashError(f"{part.source}{f', line {line}' if line else ''}: {getattr(error, 'msg', error)}. Nothing was changed") from None
+    return text
 
 
 def compiled(part: Module, mpy: int, scratch: Path) -> bytes:
