@@ -145,7 +145,7 @@ def test_loaded_from_files_a_pump_takes_programs_by_the_hour_one_after_another_g
         link = link_to(pico)
         boot = link.session.boot
         rig = Pump(link, lambda: MIDNIGHT + pico.now_ms() / 1000)
-        rig.set_time(MIDNIGHT, 0)
+        rig.set_time(MIDNIGHT + pico.now_ms() // 1000, 0)
         rig.calibrate(scenario.calibration)
         rig.take_over(scenario.history, scenario.program, scenario.program.conc_mcg_ml)
         rig.run()
@@ -272,7 +272,7 @@ def test_a_stray_0x03_and_other_control_bytes_never_stop_a_running_pump():
     with UsbPico(FROZEN) as pico:
         link = link_to(pico)
         rig = Pump(link, lambda: MIDNIGHT + pico.now_ms() / 1000)
-        rig.set_time(MIDNIGHT, 0)
+        rig.set_time(MIDNIGHT + pico.now_ms() // 1000, 0)
         rig.calibrate(scenario.calibration)
         rig.take_over(scenario.history, scenario.program, scenario.program.conc_mcg_ml)
         rig.run()

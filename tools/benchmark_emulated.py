@@ -148,7 +148,7 @@ def deliver(pico: PicoBench) -> None:
 
     pump = Pump(Link(pico, wall=unix_s, clock=lambda: pico.chip.now_ns / 1e9), unix_s)
     pump.open()
-    pump.set_time(MIDNIGHT, 0)
+    pump.set_time(round(unix_s()), 0)
     pump.calibrate(scenario.calibration)
     pump.take_over(scenario.history, scenario.program, scenario.program.conc_mcg_ml)
     pump.run()

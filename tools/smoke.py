@@ -88,7 +88,7 @@ def _deliver(pump: Pump, line: Line, rig: Rig) -> None:
     scenario = load_scenario(find_scenario(SCENARIO))
     assert scenario.history is not None
     assert scenario.program is not None
-    pump.set_time(MIDNIGHT, 0)
+    pump.set_time(MIDNIGHT + line.now_ms() // 1000, 0)
     pump.calibrate(scenario.calibration)
     pump.take_over(scenario.history, scenario.program, scenario.program.conc_mcg_ml)
     if rig.edges_ns:
